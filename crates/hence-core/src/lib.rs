@@ -1,0 +1,7 @@
+//! All decisions of Hence, and nothing else: definition, expressions, calendars, plan, reconcile, task states, simulation.
+//!
+//! No I/O, no async, no clock, no randomness, no environment: time and dice are arguments. Read the modules in this order.
+
+pub mod value;
+pub mod expression;
+pub mod calendar;
