@@ -2,6 +2,12 @@
 //!
 //! No I/O, no async, no clock, no randomness, no environment: time and dice are arguments. Read the modules in this order.
 
-pub mod value;
-pub mod expression;
 pub mod calendar;
+pub mod expression;
+pub mod history;
+pub mod name;
+pub mod reason;
+pub mod task;
+pub mod timeline;
+pub mod value;
+pub mod wish;

@@ -25,9 +25,7 @@ pub(crate) fn sample() -> Attempt {
         fence: 7,
         possible_duplicate: false,
         payload: json!({"account": {"email": "a@example.com"}}),
-        to: Destination::Handler {
-            name: "expire".into(),
-        },
+        to: Destination::Handler { name: "expire".into() },
         timeout: Duration::from_secs(5),
         cancel: CancelSignal::default(),
     }

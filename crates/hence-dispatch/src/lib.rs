@@ -11,8 +11,6 @@ mod secret;
 #[cfg(any(test, feature = "conformance"))]
 mod conformance_attempt;
 
-pub use port::{
-    Attempt, CancelSignal, DEADLINE_SLACK, Destination, Dispatcher, LogLevel, Problem, Reply,
-};
+pub use port::{Attempt, CancelSignal, DEADLINE_SLACK, Destination, Dispatcher, LogLevel, Problem, Reply};
 pub use registry::Dispatchers;
 pub use secret::Secret;

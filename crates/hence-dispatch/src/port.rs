@@ -182,28 +182,21 @@ pub enum Reply {
 impl Reply {
     /// Carried out, without a word and without a result.
     pub fn done() -> Reply {
-        Reply::Done {
-            outcome: None,
-            result: Value::Null,
-        }
+        Reply::Done { outcome: None, result: Value::Null }
     }
 
     /// Definitely not carried out, to be tried again when the engine likes.
     pub fn again(problem: Problem) -> Reply {
-        Reply::Again {
-            after: None,
-            problem,
-        }
+        Reply::Again { after: None, problem }
     }
 
     /// The problem, where there is one.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Reply::Done { .. } | Reply::Later { .. } => None,
-            Reply::Again { problem, .. }
-            | Reply::Unknown { problem }
-            | Reply::Refused { problem }
-            | Reply::Gone { problem } => Some(problem),
+            Reply::Again { problem, .. } | Reply::Unknown { problem } | Reply::Refused { problem } | Reply::Gone { problem } => {
+                Some(problem)
+            }
         }
     }
 }
@@ -223,10 +216,7 @@ impl Problem {
     /// Makes a problem; the message is sanitised (one line, no control or direction characters) and cut to
     /// [`Problem::MESSAGE_BYTES_MAX`].
     pub fn new(code: &'static str, message: impl AsRef<str>) -> Problem {
-        Problem {
-            code,
-            message: sanitised(message.as_ref()),
-        }
+        Problem { code, message: sanitised(message.as_ref()) }
     }
 
     /// The stable word to branch on, such as `timed-out`.

@@ -36,8 +36,7 @@ impl Dispatchers {
 
     /// Adds a dispatcher; it takes the place of an earlier one that carried the same kind.
     pub fn add(&mut self, dispatcher: Arc<dyn Dispatcher>) {
-        self.by_kind
-            .insert(dispatcher.carries().to_owned(), dispatcher);
+        self.by_kind.insert(dispatcher.carries().to_owned(), dispatcher);
     }
 
     /// The kinds that can be carried, in alphabetical order.
@@ -68,11 +67,7 @@ impl Dispatchers {
             Err(_) => Reply::Unknown {
                 problem: Problem::new(
                     "timed-out",
-                    format!(
-                        "the {} dispatcher did not end within {:?}",
-                        attempt.to.kind(),
-                        attempt.timeout
-                    ),
+                    format!("the {} dispatcher did not end within {:?}", attempt.to.kind(), attempt.timeout),
                 ),
             },
         }
@@ -81,18 +76,8 @@ impl Dispatchers {
     fn find(&self, to: &Destination) -> Result<&Arc<dyn Dispatcher>, Problem> {
         self.by_kind.get(to.kind()).ok_or_else(|| {
             let known: Vec<&str> = self.kinds().collect();
-            let known = if known.is_empty() {
-                "nothing".to_owned()
-            } else {
-                known.join(", ")
-            };
-            Problem::new(
-                "no-dispatcher",
-                format!(
-                    "nothing here carries `{}`; this process carries: {known}",
-                    to.kind()
-                ),
-            )
+            let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+            Problem::new("no-dispatcher", format!("nothing here carries `{}`; this process carries: {known}", to.kind()))
         })
     }
 }
@@ -125,20 +110,10 @@ mod tests {
     async fn unknown_kind_is_refused_before_and_at_delivery() {
         let dispatchers = Dispatchers::new().with(Arc::new(Hangs));
         let mut attempt = sample();
-        attempt.to = Destination::Broker {
-            kind: "rabbitmq".into(),
-            target: "crm".into(),
-            key: "k".into(),
-        };
+        attempt.to = Destination::Broker { kind: "rabbitmq".into(), target: "crm".into(), key: "k".into() };
         let problem = dispatchers.can_carry(&attempt.to).unwrap_err();
-        assert_eq!(
-            problem.message(),
-            "nothing here carries `rabbitmq`; this process carries: handler"
-        );
-        assert_eq!(
-            dispatchers.deliver(&attempt).await,
-            Reply::Refused { problem }
-        );
+        assert_eq!(problem.message(), "nothing here carries `rabbitmq`; this process carries: handler");
+        assert_eq!(dispatchers.deliver(&attempt).await, Reply::Refused { problem });
     }
 
     #[tokio::test]
