@@ -249,20 +249,15 @@ impl FieldType {
             (_, Json::Null) => Err(ValueError::Null { expected }),
             (TypeName::Bool, Json::Bool(value)) => Ok(Value::Bool(*value)),
             (TypeName::Int, Json::Number(number)) => accept_int(number),
-            (TypeName::Float, Json::Number(number)) => {
-                number.as_f64().map(Value::Float).ok_or(ValueError::Range { expected })
-            }
+            (TypeName::Float, Json::Number(number)) => number.as_f64().map(Value::Float).ok_or(ValueError::Range { expected }),
             (TypeName::String, Json::String(text)) => accept_text(text).map(Value::String),
-            (TypeName::Time, Json::String(text)) => parse_time(text).map(Value::Time).ok_or(ValueError::Unreadable {
+            (TypeName::Time, Json::String(text)) => parse_time(text)
+                .map(Value::Time)
+                .ok_or(ValueError::Unreadable { expected, hint: "write it as `2026-03-02T10:00:00Z`, with an offset or zone" }),
+            (TypeName::Duration, Json::String(text)) => parse_duration(text).map(Value::Duration).ok_or(ValueError::Unreadable {
                 expected,
-                hint: "write it as `2026-03-02T10:00:00Z`, with an offset or zone",
+                hint: "write it as `48h`, `90 minutes` or `PT48H`; days have no fixed length here",
             }),
-            (TypeName::Duration, Json::String(text)) => {
-                parse_duration(text).map(Value::Duration).ok_or(ValueError::Unreadable {
-                    expected,
-                    hint: "write it as `48h`, `90 minutes` or `PT48H`; days have no fixed length here",
-                })
-            }
             (TypeName::List, Json::Array(_)) | (TypeName::Map, Json::Object(_)) | (TypeName::Any, _) => {
                 let mut elements_left = FACT_ELEMENTS_MAX;
                 accept_any(json, FACT_DEPTH_MAX, &mut elements_left)
@@ -307,9 +302,7 @@ impl Value {
             Json::Number(number) => number_value(number),
             Json::String(text) => Value::String(without_nul(text)),
             Json::Array(items) => Value::List(items.iter().map(Value::from_json).collect()),
-            Json::Object(map) => {
-                Value::Map(map.iter().map(|(key, item)| (without_nul(key), Value::from_json(item))).collect())
-            }
+            Json::Object(map) => Value::Map(map.iter().map(|(key, item)| (without_nul(key), Value::from_json(item))).collect()),
         }
     }
 
