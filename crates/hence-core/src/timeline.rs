@@ -85,6 +85,8 @@ pub struct ChangeSet {
     pub transitions: Vec<TaskWrite>,
     /// Records that belong to no transition, such as an event.
     pub records: Vec<Record>,
+    /// When all that is personal of the entity is to be scrubbed, if that was asked for; an earlier instant that is stored stays.
+    pub erase_at: Option<Timestamp>,
 }
 
 impl ChangeSet {
@@ -98,6 +100,7 @@ impl ChangeSet {
             created: Vec::new(),
             transitions: Vec::new(),
             records: Vec::new(),
+            erase_at: None,
         }
     }
 }
@@ -115,4 +118,69 @@ pub struct TaskWrite {
     pub task: Task,
     /// What history keeps of it.
     pub record: Option<Record>,
+}
+
+impl ChangeSet {
+    /// How many new tasks and timelines wait for a number.
+    pub fn numbers_wanted(&self) -> usize {
+        let timelines = self.timelines.iter().filter(|timeline| timeline.id.0 < 0).count();
+        timelines + self.created.iter().filter(|task| task.id.0 < 0).count()
+    }
+
+    /// Gives every new task and timeline its number, in order; negative numbers stand for them until then.
+    ///
+    /// `first` begins a block of [`ChangeSet::numbers_wanted`] numbers that the store has reserved.
+    pub fn number(&mut self, first: i64) {
+        let timelines: Vec<i64> = self.timelines.iter().map(|timeline| timeline.id.0).filter(|id| *id < 0).collect();
+        let tasks: Vec<i64> = self.created.iter().map(|task| task.id.0).filter(|id| *id < 0).collect();
+        let numbers: BTreeMap<i64, i64> = timelines.into_iter().chain(tasks).zip(first..).collect();
+        let real = |id: i64| numbers.get(&id).copied().unwrap_or(id);
+        for timeline in &mut self.timelines {
+            timeline.id = TimelineId(real(timeline.id.0));
+        }
+        for task in &mut self.created {
+            task.id = TaskId(real(task.id.0));
+            task.timeline = task.timeline.map(|id| TimelineId(real(id.0)));
+        }
+        let written = self.transitions.iter_mut().filter_map(|write| write.record.as_mut());
+        for record in self.records.iter_mut().chain(written) {
+            record.timeline = record.timeline.map(|id| TimelineId(real(id.0)));
+            record.task = record.task.map(|id| TaskId(real(id.0)));
+        }
+    }
+}
+
+impl EntitySnapshot {
+    /// An entity that nothing is stored of.
+    pub fn unknown(entity: EntityKey) -> Self {
+        Self { entity, version: 0, timelines: Vec::new(), live: Vec::new(), records: Vec::new() }
+    }
+
+    /// The timeline of that number.
+    pub fn timeline(&self, id: TimelineId) -> Option<&Timeline> {
+        self.timelines.iter().find(|timeline| timeline.id == id)
+    }
+
+    /// The entity as it is once the changes are written.
+    pub fn apply(&mut self, changes: &ChangeSet) {
+        if changes.planned_from.is_some() {
+            self.version += 1;
+        }
+        for timeline in &changes.timelines {
+            match self.timelines.iter_mut().find(|other| other.id == timeline.id) {
+                Some(other) => *other = timeline.clone(),
+                None => self.timelines.push(timeline.clone()),
+            }
+        }
+        for write in &changes.transitions {
+            self.live.retain(|task| task.id != write.id);
+            if !write.task.state.is_final() {
+                self.live.push(write.task.clone());
+            }
+            self.records.extend(write.record.clone());
+        }
+        self.live.extend(changes.created.iter().cloned());
+        self.live.sort_by_key(|task| (task.due_at, task.id));
+        self.records.extend(changes.records.iter().cloned());
+    }
 }

@@ -1,0 +1,273 @@
+//! The moment of firing: a task was started; is it delivered, skipped, expired or held?
+//!
+//! [`before_facts`] judges what needs no facts (the `late` and `before` rules), [`facts_needed`] says which groups must be read,
+//! [`with_facts`] evaluates the condition and fills in what is sent. A condition that cannot be evaluated is tried again, never
+//! taken for false. Leaves to others: reading facts, delivering, judging the answer (`answer`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::answer::{Answer, Problem};
+use crate::definition::{Definition, Destination, Late, LateRule, Step};
+use crate::expression::Context;
+use crate::interpolation::Interpolation;
+use crate::name::{EntityKey, Name};
+use crate::plan::{self, EndedTask};
+use crate::reason::Reason;
+use crate::task::{AttemptEnd, Task};
+use crate::timeline::Timeline;
+use crate::value::{Facts, Value};
+
+/// What a started task is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Firing<'a> {
+    /// The version of the definition that its timeline follows.
+    pub definition: &'a Definition,
+    /// The step that it carries out.
+    pub step: &'a Step,
+    /// Its timeline.
+    pub timeline: &'a Timeline,
+    /// The task, running.
+    pub task: &'a Task,
+    /// The timeline's tasks that are final.
+    pub ended: &'a [EndedTask],
+    /// The timeline's tasks that are not.
+    pub live: &'a [Task],
+    /// The timeline's anchor with every shift, where it is known.
+    pub anchor_at: Option<Timestamp>,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+/// What is sent, with everything filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Where it goes.
+    pub to: Rendered,
+    /// The facts seen and the step's `data`, as a JSON object.
+    pub payload: serde_json::Value,
+    /// The facts that decided, by path.
+    pub facts: BTreeMap<String, serde_json::Value>,
+    /// The condition that held.
+    pub when: Option<String>,
+    /// How long it may take.
+    pub timeout: SignedDuration,
+}
+
+/// A destination with its texts filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rendered {
+    /// A mail.
+    Email {
+        /// The template's name.
+        template: String,
+        /// The recipients.
+        to: String,
+        /// Instead of the template's subject.
+        subject: Option<String>,
+    },
+    /// A POST.
+    Webhook {
+        /// The target's name.
+        target: String,
+        /// The path.
+        path: String,
+    },
+    /// A function of the program.
+    Handler {
+        /// Its name.
+        name: String,
+    },
+    /// A line in the log.
+    Log {
+        /// The line.
+        message: String,
+    },
+    /// A message to a broker.
+    Broker {
+        /// The kind of broker.
+        kind: String,
+        /// The target's name.
+        target: String,
+        /// Routing key, queue or subject.
+        key: String,
+    },
+}
+
+impl std::fmt::Display for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rendered::Email { template, to, .. } => write!(f, "mail `{template}` to {to}"),
+            Rendered::Webhook { target, path } => write!(f, "webhook {target}{path}"),
+            Rendered::Handler { name } => write!(f, "handler {name}"),
+            Rendered::Log { message } => write!(f, "log: {message}"),
+            Rendered::Broker { kind, target, key } => write!(f, "{kind} {target} {key}"),
+        }
+    }
+}
+
+/// What to do with a started task once its facts are known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Deliver this.
+    Deliver(Box<Delivery>),
+    /// It ends without a delivery.
+    End(AttemptEnd),
+    /// What it needs cannot be known now: to be judged like a delivery that failed.
+    CannotTell(Answer),
+}
+
+/// How a started task ends without looking at facts, if it does.
+///
+/// Lateness is judged at the first attempt only: a retry, or what a person released, is not late by its own waiting.
+pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
+    if let Some(reason) = firing.step.before.as_ref().and_then(|before| plan::passed(before, firing.ended, firing.live)) {
+        return Some(AttemptEnd::Skipped { reason });
+    }
+    let rule = firing.step.late.as_ref().unwrap_or(&firing.definition.late);
+    let late_from = firing.task.due_at.saturating_add(rule.after).unwrap_or(Timestamp::MAX);
+    if firing.task.attempt > 1 || firing.now <= late_from {
+        return None;
+    }
+    let reason = || Reason::Late { due_at: firing.task.due_at, rule: late_in_words(rule) };
+    match rule.then {
+        Late::Run => None,
+        Late::Skip => Some(AttemptEnd::Expired { reason: reason() }),
+        Late::Hold => Some(AttemptEnd::Held { reason: reason() }),
+    }
+}
+
+/// The fact groups that the step's condition and texts look at.
+pub fn facts_needed(step: &Step) -> BTreeSet<String> {
+    let mut names: Vec<String> = step.when.iter().flat_map(crate::expression::Expression::names).collect();
+    names.extend(texts(step).flat_map(Interpolation::names));
+    names.iter().filter_map(|name| name.split_once('.')).map(|(group, _)| group.to_owned()).collect()
+}
+
+/// Whether the condition holds by these facts, and if so what is sent.
+pub fn with_facts(firing: Firing<'_>, facts: &Facts) -> Decision {
+    let context = context_of(firing, facts);
+    if let Some(when) = &firing.step.when {
+        let seen = plan::facts_seen(when, facts);
+        match when.evaluate(&context) {
+            Ok(Value::Bool(true)) => {}
+            Ok(Value::Bool(false)) => {
+                let reason = Reason::Condition { when: when.to_string(), facts: seen };
+                return Decision::End(AttemptEnd::Skipped { reason });
+            }
+            Ok(other) => return cannot_tell(&format!("`{when}` is {other:?}, not true or false")),
+            Err(error) => return cannot_tell(&format!("`{when}` cannot be evaluated: {error}")),
+        }
+    }
+    match delivery(firing, facts, &context) {
+        Ok(delivery) => Decision::Deliver(Box::new(delivery)),
+        Err(problem) => cannot_tell(&problem),
+    }
+}
+
+fn cannot_tell(problem: &str) -> Decision {
+    let message = problem.chars().take(512).collect();
+    Decision::CannotTell(Answer::Again { after: None, problem: Problem { code: "cannot-tell".to_owned(), message } })
+}
+
+/// The names that expressions may use when a task fires.
+fn context_of(firing: Firing<'_>, facts: &Facts) -> Context {
+    let anchor = firing.anchor_at.map_or(Value::Null, Value::Time);
+    Context::new()
+        .with_facts(facts)
+        .with("now", Value::Time(firing.now))
+        .with("due", Value::Time(firing.task.due_at))
+        .with("anchor", anchor)
+        .with("attempt", Value::Int(i64::from(firing.task.attempt)))
+        .with("entity", Value::String(firing.timeline.entity.id().to_owned()))
+}
+
+fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Delivery, String> {
+    let render = |text: &Interpolation| {
+        text.render(context).map_err(|error| format!("`{text}` cannot be filled in: {error}"))
+    };
+    let to = match &firing.step.action.to {
+        Destination::Email { template, to, subject } => Rendered::Email {
+            template: template.to_string(),
+            to: render(to)?,
+            subject: subject.as_ref().map(render).transpose()?,
+        },
+        Destination::Webhook { target, path } => Rendered::Webhook { target: target.to_string(), path: render(path)? },
+        Destination::Handler { name } => Rendered::Handler { name: name.to_string() },
+        Destination::Log { message } => Rendered::Log { message: render(message)? },
+        Destination::Broker { broker, target, key } => {
+            Rendered::Broker { kind: broker.as_str().to_owned(), target: target.to_string(), key: render(key)? }
+        }
+    };
+    let mut data = serde_json::Map::new();
+    for (key, text) in &firing.step.action.data {
+        data.insert(key.clone(), serde_json::Value::String(render(text)?));
+    }
+    let when = firing.step.when.as_ref();
+    let mut seen = when.map(|when| plan::facts_seen(when, facts)).unwrap_or_default();
+    for name in texts(firing.step).flat_map(Interpolation::names) {
+        if let Some(value) = facts.get(&name) {
+            seen.insert(name, value.to_json());
+        }
+    }
+    Ok(Delivery {
+        to,
+        payload: payload(firing, facts, data),
+        facts: seen,
+        when: when.map(ToString::to_string),
+        timeout: firing.step.action.timeout,
+    })
+}
+
+/// The body of a delivery: whom, what, when, the facts of the groups that the step looks at, and its own data.
+fn payload(firing: Firing<'_>, facts: &Facts, data: serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+    let needed = facts_needed(firing.step);
+    let seen: serde_json::Map<String, serde_json::Value> = facts
+        .iter()
+        .filter(|(group, _)| needed.contains(*group))
+        .map(|(group, fields)| {
+            let fields = fields.iter().map(|(field, value)| (field.clone(), value.to_json())).collect();
+            (group.to_owned(), serde_json::Value::Object(fields))
+        })
+        .collect();
+    serde_json::json!({
+        "entity": entity_json(&firing.timeline.entity),
+        "timeline": firing.definition.name.as_str(),
+        "step": firing.step.name.as_str(),
+        "occurrence": firing.task.occurrence,
+        "due_at": firing.task.due_at.to_string(),
+        "facts": seen,
+        "data": data,
+    })
+}
+
+fn entity_json(entity: &EntityKey) -> serde_json::Value {
+    serde_json::json!({ "type": entity.kind().as_str(), "id": entity.id() })
+}
+
+/// Every text of the step's action that is filled in.
+fn texts(step: &Step) -> impl Iterator<Item = &Interpolation> {
+    let address: Vec<&Interpolation> = match &step.action.to {
+        Destination::Email { to, subject, .. } => std::iter::once(to).chain(subject).collect(),
+        Destination::Webhook { path, .. } => vec![path],
+        Destination::Log { message } => vec![message],
+        Destination::Broker { key, .. } => vec![key],
+        Destination::Handler { .. } => Vec::new(),
+    };
+    address.into_iter().chain(step.action.data.values())
+}
+
+fn late_in_words(rule: &LateRule) -> String {
+    let then = match rule.then {
+        Late::Run => "run",
+        Late::Skip => "skip",
+        Late::Hold => "hold",
+    };
+    format!("more than {:#} late: {then}", rule.after)
+}
+
+/// The step that a task carries out.
+pub fn step_of<'a>(definition: &'a Definition, name: &Name) -> Option<&'a Step> {
+    definition.step(name)
+}

@@ -1,0 +1,102 @@
+//! Reconcile: the plan against the stored tasks gives changes, each with its reason.
+//!
+//! A wanted task that is not stored is created, one at another instant is moved, a stored one that is not wanted is cancelled; a
+//! running one is only asked to stop, and only because of an event. What is equal is kept, so planning twice changes nothing.
+
+use jiff::Timestamp;
+
+use crate::name::{EntityKey, Fence, TaskId, TimelineId};
+use crate::plan::{Absent, Plan, Wanted};
+use crate::reason::Reason;
+use crate::task::{Task, TaskEvent, TaskState, Transition};
+
+/// What must be written so that the stored tasks are those of the plan.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// Tasks to create.
+    pub created: Vec<Wanted>,
+    /// Moves and cancels, each with the task before it.
+    pub transitions: Vec<(Task, Transition)>,
+    /// How many stored tasks stay as they are.
+    pub kept: usize,
+}
+
+/// Compares the plan of a timeline with its stored tasks.
+pub fn reconcile(plan: &Plan, live: &[Task], cause: &str, now: Timestamp) -> Changes {
+    let mut changes = Changes::default();
+    for task in live {
+        match plan.wanted.iter().find(|wanted| is_of(task, wanted)) {
+            Some(wanted) => keep_or_move(task, wanted, cause, now, &mut changes),
+            None => cancel(task, plan, cause, now, &mut changes),
+        }
+    }
+    let is_new = |wanted: &&Wanted| !live.iter().any(|task| is_of(task, wanted));
+    changes.created = plan.wanted.iter().filter(is_new).cloned().collect();
+    changes
+}
+
+/// The waiting task that a wanted one becomes.
+pub fn task_of(wanted: Wanted, id: TaskId, (timeline, entity): (TimelineId, &EntityKey), now: Timestamp) -> Task {
+    Task {
+        id,
+        timeline: Some(timeline),
+        entity: entity.clone(),
+        step: wanted.step,
+        occurrence: wanted.occurrence,
+        due_at: wanted.due_at,
+        wake_at: wanted.due_at,
+        state: TaskState::Scheduled,
+        fence: Fence(0),
+        started_at: None,
+        attempt: 0,
+        takeovers: 0,
+        possible_duplicate: false,
+        cancel_asked: false,
+        answer_awaited: false,
+        created_at: now,
+        reason: wanted.reason,
+        action: None,
+    }
+}
+
+fn is_of(task: &Task, wanted: &Wanted) -> bool {
+    task.step == wanted.step && task.occurrence == wanted.occurrence
+}
+
+fn keep_or_move(task: &Task, wanted: &Wanted, cause: &str, now: Timestamp, changes: &mut Changes) {
+    let is_same = task.due_at == wanted.due_at || task.state == TaskState::Running;
+    if is_same {
+        changes.kept += 1;
+        return;
+    }
+    let reason =
+        Reason::Moved { from: task.due_at, cause: cause.to_owned(), because: Box::new(wanted.reason.clone()) };
+    if let Ok(transition) = task.apply(TaskEvent::Move { due_at: wanted.due_at, reason }, now) {
+        changes.transitions.push((task.clone(), transition));
+    }
+}
+
+fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut Changes) {
+    let absent = absence_of(task, plan);
+    let because = absent.map_or_else(|| Reason::Note { text: "the plan has no such step".to_owned() }, |absent| absent.reason.clone());
+    let is_event = matches!(because, Reason::Event { .. });
+    let is_under_way = task.state == TaskState::Running;
+    if is_under_way && (task.cancel_asked || !is_event) {
+        changes.kept += 1;
+        return;
+    }
+    let reason = if is_event || matches!(because, Reason::Unplanned { .. }) {
+        because
+    } else {
+        Reason::Unplanned { cause: cause.to_owned(), because: Box::new(because) }
+    };
+    if let Ok(transition) = task.apply(TaskEvent::Cancel { reason }, now) {
+        changes.transitions.push((task.clone(), transition));
+    }
+}
+
+/// The plan's word on a step and occurrence, else on the step as a whole.
+fn absence_of<'p>(task: &Task, plan: &'p Plan) -> Option<&'p Absent> {
+    let of_step = || plan.absent.iter().filter(|absent| absent.step == task.step);
+    of_step().find(|absent| absent.occurrence == task.occurrence).or_else(|| of_step().next())
+}
