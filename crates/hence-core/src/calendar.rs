@@ -6,12 +6,12 @@
 //! Leaves to others: which rule applies to which task (`due`), what comes again (`recurrence`).
 
 mod closed;
-pub mod error;
+mod error;
 mod hours;
-pub mod offset;
-pub mod time_of_day;
-pub mod words;
-pub mod zone;
+mod offset;
+mod time_of_day;
+mod words;
+mod zone;
 
 use std::fmt;
 
@@ -19,9 +19,16 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 
 use closed::ClosedDays;
-use error::{CalendarError, CalendarErrorKind};
 use hours::OpenRange;
-use zone::Zone;
+
+pub(crate) use error::shown;
+pub use error::{CalendarError, CalendarErrorKind};
+pub use offset::Offset;
+pub use time_of_day::TimeOfDay;
+pub(crate) use words::LocalWords;
+pub use words::in_words;
+pub(crate) use zone::in_range;
+pub use zone::{Resolved, Shift, Zone, parse_instant, tzdb_version};
 
 /// How far ahead an open moment is looked for, in days: five years.
 const SEARCH_DAYS_MAX: i32 = 5 * 366;
@@ -90,7 +97,7 @@ impl Calendar {
     /// The first open moment at or after `at`; `None` when there is none within five years.
     ///
     /// ```
-    /// use hence_core::calendar::{Calendar, zone::Zone};
+    /// use hence_core::calendar::{Calendar, Zone};
     /// let hours = Calendar::parse_hours("mon-fri 08:00-18:00").unwrap();
     /// let saturday = "2026-03-07T12:00:00Z".parse().unwrap();
     /// assert_eq!(hours.next_open(saturday, &Zone::utc()).unwrap().to_string(), "2026-03-09T08:00:00Z");

@@ -9,21 +9,16 @@ use std::fmt;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::Calendar;
-use crate::calendar::error::CalendarError;
-use crate::calendar::offset::Offset;
-use crate::calendar::time_of_day::TimeOfDay;
-use crate::calendar::words::LocalWords;
-use crate::calendar::zone::{Resolved, Shift, Zone, in_range};
+use crate::calendar::{Calendar, CalendarError, LocalWords, Offset, Resolved, Shift, TimeOfDay, Zone, in_range};
 use crate::recurrence::Start;
 use crate::spread;
 
 /// The longest spread: a week.
 pub const SPREAD_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What a rule is made of, before it was checked.
+/// When a task is due, seen from its anchor; [`DueRule::check`] says whether its parts fit together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueParts {
+pub struct DueRule {
     /// How far from the anchor.
     pub offset: Offset,
     /// At which local time of that day.
@@ -33,17 +28,6 @@ pub struct DueParts {
     /// Up to how much later, differently for each entity.
     pub spread: Option<SignedDuration>,
 }
-
-impl DueParts {
-    /// A rule with an offset and nothing else.
-    pub fn new(offset: Offset) -> Self {
-        Self { offset, at: None, open: None, spread: None }
-    }
-}
-
-/// When a task is due, seen from its anchor. Its parts fit together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueRule(DueParts);
 
 /// Why a rule was refused, or has no instant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +117,7 @@ pub enum DueStep {
     /// It was the turn of an occurrence.
     Occurrence {
         /// Its number, from 1.
-        number: u32,
+        number: Option<u32>,
         /// Its local time.
         local: DateTime,
     },
@@ -170,27 +154,27 @@ pub enum DueStep {
 }
 
 impl DueRule {
-    /// The rule of these parts.
-    /// # Errors
-    /// A time of day beside hours, working days without open hours, or a spread out of range.
-    pub fn new(parts: DueParts) -> Result<Self, DueError> {
-        if let Some(at) = parts.at
-            && parts.offset.has_time_part()
-        {
-            return Err(DueError::TimeTwice { offset: parts.offset, at });
-        }
-        if parts.offset.needs_calendar() && parts.open.is_none() {
-            return Err(DueError::NoCalendar { offset: parts.offset });
-        }
-        if parts.spread.is_some_and(|spread| spread.is_negative() || spread > SPREAD_MAX) {
-            return Err(DueError::SpreadOutOfRange);
-        }
-        Ok(Self(parts))
+    /// A rule with an offset and nothing else.
+    pub fn new(offset: Offset) -> Self {
+        Self { offset, at: None, open: None, spread: None }
     }
 
-    /// What it is made of.
-    pub fn parts(&self) -> &DueParts {
-        &self.0
+    /// Whether the parts fit together; a rule that does never fails for another reason than an instant out of range.
+    /// # Errors
+    /// A time of day beside hours, working days without open hours, or a spread out of range.
+    pub fn check(&self) -> Result<(), DueError> {
+        if let Some(at) = self.at
+            && self.offset.has_time_part()
+        {
+            return Err(DueError::TimeTwice { offset: self.offset, at });
+        }
+        if self.offset.needs_calendar() && self.open.is_none() {
+            return Err(DueError::NoCalendar { offset: self.offset });
+        }
+        if self.spread.is_some_and(|spread| spread.is_negative() || spread > SPREAD_MAX) {
+            return Err(DueError::SpreadOutOfRange);
+        }
+        Ok(())
     }
 }
 
@@ -204,18 +188,18 @@ impl Due {
 /// The instant a rule means for an anchor: [`begin`], then [`settle`].
 ///
 /// ```
-/// use hence_core::calendar::zone::{Zone, parse_instant};
-/// use hence_core::due::{self, DueParts, DueRule};
-/// let mut parts = DueParts::new("25 days".parse().unwrap());
-/// parts.at = Some("09:00".parse().unwrap());
+/// use hence_core::calendar::{Zone, parse_instant};
+/// use hence_core::due::{self, DueRule};
+/// let mut rule = DueRule::new("25 days".parse().unwrap());
+/// rule.at = Some("09:00".parse().unwrap());
 /// let (anchor, zone) = parse_instant("2026-03-02T10:00[Europe/Oslo]", None).unwrap();
-/// let due = due::compute(&DueRule::new(parts).unwrap(), anchor, &zone.unwrap(), 42).unwrap();
+/// let due = due::compute(&rule, anchor, &zone.unwrap(), 42).unwrap();
 /// assert_eq!(due.at.to_string(), "2026-03-27T08:00:00Z");
 /// assert_eq!(due.to_string(), "Mon 2026-03-02 10:00 (Europe/Oslo); plus 25 days: Fri 2026-03-27 10:00; \
 ///     at 09:00: Fri 2026-03-27 09:00");
 /// ```
 /// # Errors
-/// The result lies outside the years 1 to 9999, or nothing is open within five years.
+/// As [`DueRule::check`]; the result lies outside the years 1 to 9999; nothing is open within five years.
 pub fn compute(rule: &DueRule, anchor: Timestamp, zone: &Zone, spread_seed: u64) -> Result<Due, DueError> {
     settle(rule, begin(rule, anchor, zone)?, zone, spread_seed)
 }
@@ -224,7 +208,8 @@ pub fn compute(rule: &DueRule, anchor: Timestamp, zone: &Zone, spread_seed: u64)
 /// # Errors
 /// The result lies outside the years 1 to 9999, or no open day is found for working days.
 pub fn begin(rule: &DueRule, anchor: Timestamp, zone: &Zone) -> Result<Due, DueError> {
-    let DueParts { offset, at, open, .. } = rule.parts();
+    rule.check()?;
+    let DueRule { offset, at, open, .. } = rule;
     let anchor_local = zone.local(anchor);
     let mut steps = vec![DueStep::Anchor { at: anchor, local: anchor_local, zone: zone.clone() }];
     let Some(time) = at else {
@@ -253,7 +238,8 @@ pub fn begin(rule: &DueRule, anchor: Timestamp, zone: &Zone) -> Result<Due, DueE
 /// # Errors
 /// Nothing is open within five years, or the result lies outside the years 1 to 9999.
 pub fn settle(rule: &DueRule, mut due: Due, zone: &Zone, spread_seed: u64) -> Result<Due, DueError> {
-    let DueParts { open, spread, .. } = rule.parts();
+    rule.check()?;
+    let DueRule { open, spread, .. } = rule;
     if let Some(open) = open {
         let next = open.next_open(due.at, zone).ok_or_else(|| DueError::NeverOpen { open: open.to_string(), at: due.at })?;
         if next != due.at {
@@ -315,7 +301,8 @@ impl fmt::Display for DueStep {
             }
             Self::Offset { offset, local } => write!(f, "plus {offset}: {}", LocalWords(*local)),
             Self::TimeOfDay { time, local } => write!(f, "at {time}: {}", LocalWords(*local)),
-            Self::Occurrence { number, local } => write!(f, "occurrence {number}: {}", LocalWords(*local)),
+            Self::Occurrence { number: Some(number), local } => write!(f, "occurrence {number}: {}", LocalWords(*local)),
+            Self::Occurrence { number: None, local } => write!(f, "next occurrence: {}", LocalWords(*local)),
             Self::Gap { wanted, by, local } => write!(
                 f,
                 "{} does not exist there (clocks are put forward), moved forward by {}: {}",

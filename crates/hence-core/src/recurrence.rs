@@ -1,8 +1,8 @@
 //! What comes again: `repeat`, cron patterns and recurrence rules, one occurrence after the other.
 //!
 //! Owns the identity of an occurrence: its [`Nominal`] time, which a change of clocks neither doubles nor loses.
-//! Invariants, for each recurrence, start and zone: instants rise strictly, nominal times are unique and rise, and the
-//! number counts from 1 without holes. All patterns are expanded in floating local time and mapped to instants by
+//! Invariants, for each recurrence, start and zone: instants rise strictly, nominal times are unique and rise, also as
+//! text. An occurrence follows from the one before by its key alone, without counting through all. All patterns are expanded in floating local time and mapped to instants by
 //! [`Zone::resolve`], so one rule for gaps and folds holds everywhere; every search is bounded.
 //!
 //! Two nominal times never share an instant: one inside a gap, moved forward, that would come at or after the next one
@@ -15,12 +15,10 @@ mod rule;
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::error::{CalendarError, CalendarErrorKind};
-use crate::calendar::offset::Offset;
-use crate::calendar::zone::{Resolved, Shift, Zone};
+use crate::calendar::{CalendarError, CalendarErrorKind, Offset, Resolved, Shift, Zone};
 use crate::due::{Due, DueStep, shift_step};
 
 pub use cron::Cron;
@@ -31,7 +29,7 @@ pub use rule::Rule;
 /// How many nominal times in a row are tried before a recurrence counts as ended. A gap of a day holds 1,440 minutes.
 const TRIES_MAX: usize = 3_000;
 
-/// Where a recurrence begins.
+/// Where a recurrence begins. A fraction of a second counts for the first occurrence only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     /// The instant; no occurrence comes before it.
@@ -54,8 +52,8 @@ pub struct Occurrence {
     pub nominal: Nominal,
     /// The instant.
     pub at: Timestamp,
-    /// Its number, from 1.
-    pub number: u32,
+    /// Its place among the nominal times, from 1, where that is cheap to know: for `repeat` and for rules with a COUNT.
+    pub number: Option<u32>,
 }
 
 /// What makes a step come again.
@@ -73,19 +71,19 @@ impl Recurrence {
     /// Every `every`, at most `times` times, at most until `until`.
     ///
     /// ```
-    /// use hence_core::calendar::zone::{Zone, parse_instant};
+    /// use hence_core::calendar::{Zone, parse_instant};
     /// use hence_core::recurrence::{Recurrence, Start};
     /// let weekly = Recurrence::parse_repeat("7 days", Some(2), None).unwrap();
     /// let (at, zone) = parse_instant("2026-03-25T02:30[Europe/Oslo]", None).unwrap();
     /// let zone = zone.unwrap();
     /// let start = Start::new(at, &zone);
     /// let first = weekly.first(&start, &zone).unwrap();
-    /// let second = weekly.next_after(&first, &start, &zone).unwrap();
-    /// assert_eq!(second.nominal.to_string(), "2026-04-01T02:30");
-    /// assert_eq!(weekly.next_after(&second, &start, &zone), None);
+    /// let second = weekly.next_after(&first.nominal, &start, &zone).unwrap();
+    /// assert_eq!(second.key(), "2026-04-01T02:30");
+    /// assert_eq!(weekly.next_after(&second.nominal, &start, &zone), None);
     /// ```
     /// # Errors
-    /// Not a duration above zero, days mixed with hours, working days, less than a second, or `times = 0`.
+    /// Not a duration above zero, days mixed with hours, working days, parts of a second, or `times = 0`.
     pub fn parse_repeat(every: &str, times: Option<u32>, until: Option<Until>) -> Result<Self, CalendarError> {
         Ok(Self::Repeat(Repeat::new(Offset::parse(every)?, times, until)?))
     }
@@ -104,16 +102,16 @@ impl Recurrence {
         Ok(Self::Rule(Rule::parse(text)?))
     }
 
-    /// The first occurrence, at or after the start.
+    /// The first occurrence, at or after the start; `None` when there is none.
     pub fn first(&self, start: &Start, zone: &Zone) -> Option<Occurrence> {
-        self.bounded(self.find(None, start, zone)?, start, zone)
+        self.find(None, start, zone)
     }
 
-    /// The occurrence after `last`, which may also be one of an older start or zone: the first later nominal time.
+    /// The occurrence after `last`; `None` when it was the last.
     ///
-    /// Only `nominal` and `number` of `last` are looked at.
-    pub fn next_after(&self, last: &Occurrence, start: &Start, zone: &Zone) -> Option<Occurrence> {
-        self.bounded(self.find(Some(last), start, zone)?, start, zone)
+    /// `last` may also be of an older start or zone: then it is the first one with a later nominal time.
+    pub fn next_after(&self, last: &Nominal, start: &Start, zone: &Zone) -> Option<Occurrence> {
+        self.find(Some(last), start, zone)
     }
 
     /// What it is, in a few words: `every 7 days, 4 times`.
@@ -125,81 +123,89 @@ impl Recurrence {
         }
     }
 
-    fn find(&self, last: Option<&Occurrence>, start: &Start, zone: &Zone) -> Option<Occurrence> {
-        let number = match last {
-            None => 1,
-            Some(last) => last.number.checked_add(1)?,
+    fn find(&self, last: Option<&Nominal>, start: &Start, zone: &Zone) -> Option<Occurrence> {
+        let found = match self {
+            Self::Repeat(repeat) if repeat.elapsed().is_some() => {
+                repeat.elapsed_after(last.map(|last| last.instant(zone)), start.at)?
+            }
+            _ => self.find_local(last.map(|last| last.local(zone)), start, zone)?,
         };
-        if let Self::Repeat(repeat) = self
-            && let Some(every) = repeat.elapsed()
-        {
-            let at = repeat::elapsed_after(every, last.map(|last| last.nominal.instant(zone)), start.at)?;
-            return Some(Occurrence { nominal: Nominal::Instant(at), at, number });
-        }
-        let last = last.map(|last| last.nominal.local(zone));
-        let resolved = self.find_local(last, start, zone)?;
-        Some(Occurrence { nominal: Nominal::Local(resolved.nominal), at: resolved.at, number })
+        let until = match self {
+            Self::Repeat(repeat) => repeat.until(),
+            Self::Cron(_) => None,
+            Self::Rule(rule) => rule.until(),
+        };
+        until.is_none_or(|until| until.admits(&found, start, zone)).then_some(found)
     }
 
     /// The first local time after `last` that is not before the start and not left out because of a gap.
-    fn find_local(&self, last: Option<DateTime>, start: &Start, zone: &Zone) -> Option<Resolved> {
+    fn find_local(&self, last: Option<DateTime>, start: &Start, zone: &Zone) -> Option<Occurrence> {
+        let first_nominal = whole_second(start.nominal)?;
         let mut candidate = self.candidate(last, start)?;
         for _ in 0..TRIES_MAX {
-            let resolved = if candidate == start.nominal {
-                Resolved { nominal: candidate, at: start.at, shift: zone.resolve(candidate).ok()?.shift }
-            } else {
-                zone.resolve(candidate).ok()?
-            };
-            let next = match resolved.shift {
-                _ if resolved.at < start.at => None,
-                Some(Shift::Gap(_)) => Some(self.first_outside_gap(candidate, start, zone)),
-                _ => return Some(resolved),
-            };
-            candidate = match next {
-                None => self.candidate(Some(candidate), start)?,
-                Some(Some(next)) if next.at <= resolved.at => next.nominal,
-                Some(_) => return Some(resolved),
-            };
-        }
-        None
-    }
-
-    /// The first nominal time after `local` that exists in the zone.
-    fn first_outside_gap(&self, local: DateTime, start: &Start, zone: &Zone) -> Option<Resolved> {
-        let mut candidate = local;
-        for _ in 0..TRIES_MAX {
-            candidate = self.candidate(Some(candidate), start)?;
-            let resolved = zone.resolve(candidate).ok()?;
+            let mut resolved = zone.resolve(candidate.local).ok()?;
+            if candidate.local == first_nominal && (candidate.local != start.nominal || resolved.at < start.at) {
+                // The start itself, with its fraction of a second, or the second of two equal local times.
+                resolved.at = start.at;
+            }
+            let found = Occurrence { nominal: Nominal::Local(candidate.local), at: resolved.at, number: candidate.number };
+            if resolved.at < start.at {
+                candidate = self.candidate(Some(candidate.local), start)?;
+                continue;
+            }
             if !matches!(resolved.shift, Some(Shift::Gap(_))) {
-                return Some(resolved);
+                return Some(found);
+            }
+            match self.first_outside_gap(candidate.local, start, zone) {
+                Some((next, at)) if at <= found.at => candidate = next,
+                _ => return Some(found),
             }
         }
         None
     }
 
+    /// The first nominal time after `local` that exists in the zone, and its instant.
+    fn first_outside_gap(&self, local: DateTime, start: &Start, zone: &Zone) -> Option<(Candidate, Timestamp)> {
+        let mut candidate = self.candidate(Some(local), start)?;
+        for _ in 0..TRIES_MAX {
+            let Resolved { at, shift, .. } = zone.resolve(candidate.local).ok()?;
+            if !matches!(shift, Some(Shift::Gap(_))) {
+                return Some((candidate, at));
+            }
+            candidate = self.candidate(Some(candidate.local), start)?;
+        }
+        None
+    }
+
     /// The next nominal time of the pattern after `last`, or the first at or after the start.
-    fn candidate(&self, last: Option<DateTime>, start: &Start) -> Option<DateTime> {
+    fn candidate(&self, last: Option<DateTime>, start: &Start) -> Option<Candidate> {
+        let number = None;
         match self {
-            Self::Repeat(repeat) => repeat.local_after(last, start.nominal),
-            Self::Cron(cron) => cron.local_after(last, start.nominal),
+            Self::Repeat(repeat) => repeat.local_after(last, whole_second(start.nominal)?),
+            Self::Cron(cron) => Some(Candidate { local: cron.local_after(last, start.nominal)?, number }),
             Self::Rule(rule) => rule.local_after(last, start.nominal),
         }
     }
+}
 
-    /// The occurrence, when `times` and `until` let it be.
-    fn bounded(&self, found: Occurrence, start: &Start, zone: &Zone) -> Option<Occurrence> {
-        let (times, until) = match self {
-            Self::Repeat(repeat) => (repeat.times(), repeat.until()),
-            Self::Cron(_) => (None, None),
-            Self::Rule(rule) => (rule.times(), rule.until()),
-        };
-        let in_number = times.is_none_or(|times| found.number <= times);
-        let in_time = until.is_none_or(|until| until.admits(&found, start, zone));
-        (in_number && in_time).then_some(found)
-    }
+/// A local time of a pattern, before it is looked at in a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    local: DateTime,
+    number: Option<u32>,
+}
+
+/// The local time without its fraction of a second.
+fn whole_second(local: DateTime) -> Option<DateTime> {
+    local.with().subsec_nanosecond(0).build().ok()
 }
 
 impl Occurrence {
+    /// Its identity as text, which sorts in time: `2026-03-29T02:30` or, for elapsed time, `2026-03-29T00:30:00Z`.
+    pub fn key(&self) -> String {
+        self.nominal.to_string()
+    }
+
     /// The occurrence as the beginning of an explanation, to be finished by `due::settle`.
     pub fn into_due(self, anchor: Due, zone: &Zone) -> Due {
         let local = self.nominal.local(zone);
@@ -219,9 +225,6 @@ impl fmt::Display for Recurrence {
         f.write_str(&self.describe())
     }
 }
-
-/// The shortest repeat.
-const REPEAT_MIN: SignedDuration = SignedDuration::from_secs(1);
 
 fn repeat_error(message: impl Into<String>, help: &str) -> CalendarError {
     CalendarError::new(CalendarErrorKind::Repeat, message, help)

@@ -38,7 +38,7 @@ impl Offset {
     /// `3 working days`.
     ///
     /// ```
-    /// use hence_core::calendar::offset::Offset;
+    /// use hence_core::calendar::Offset;
     /// assert_eq!(Offset::parse("P25D").unwrap().to_string(), "25 days");
     /// assert_eq!(Offset::parse("2d 3h").unwrap().to_string(), "2 days 3 hours");
     /// assert!(Offset::parse("soon").is_err());
@@ -137,6 +137,17 @@ impl Offset {
         }
     }
 
+    /// As a rule in a sentence: `25 days after created_at`, `3 days before created_at`, `at created_at`.
+    pub fn after_in_words(&self, from: &str) -> String {
+        if self.is_zero() {
+            format!("at {from}")
+        } else if self.is_negative() {
+            format!("{} before {from}", self.negated())
+        } else {
+            format!("{self} after {from}")
+        }
+    }
+
     /// The elapsed time, when there is no calendar part: only then is it the same length everywhere.
     pub fn as_elapsed(&self) -> Option<SignedDuration> {
         match self.0 {
@@ -148,7 +159,7 @@ impl Offset {
     /// The instant this far from `at`, in the zone. Adding nothing gives `at` itself.
     ///
     /// ```
-    /// use hence_core::calendar::{offset::Offset, zone::Zone};
+    /// use hence_core::calendar::{Offset, Zone};
     /// let oslo = Zone::parse("Europe/Oslo").unwrap();
     /// let day = Offset::parse("1 day").unwrap();
     /// // The night in which summer time begins has 23 hours.

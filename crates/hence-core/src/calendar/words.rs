@@ -14,7 +14,7 @@ use super::zone::Zone;
 /// Days and more are counted in the calendar of the zone. Small numbers carry a second unit; the rest is cut off.
 ///
 /// ```
-/// use hence_core::calendar::{words::in_words, zone::Zone};
+/// use hence_core::calendar::{in_words, Zone};
 /// let from = "2026-03-02T10:00:00Z".parse().unwrap();
 /// assert_eq!(in_words(from, "2026-03-05T10:00:00Z".parse().unwrap(), &Zone::utc()), "in 3 days");
 /// assert_eq!(in_words(from, "2026-03-02T08:00:00Z".parse().unwrap(), &Zone::utc()), "2 hours ago");

@@ -58,7 +58,7 @@ impl Zone {
     /// The zone of an IANA name in any case: `Europe/Oslo`, `UTC`.
     ///
     /// ```
-    /// use hence_core::calendar::zone::Zone;
+    /// use hence_core::calendar::Zone;
     /// assert_eq!(Zone::parse("europe/oslo").unwrap().name(), "Europe/Oslo");
     /// assert_eq!(Zone::parse("Europe/Olso").unwrap_err().help(), "did you mean `Europe/Oslo`?");
     /// ```

@@ -11,7 +11,7 @@ use croner::time::{CivilDateTime, CronDateTime, Resolution, Weekday};
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 
-use crate::calendar::error::{CalendarError, CalendarErrorKind, shown};
+use crate::calendar::{CalendarError, CalendarErrorKind, shown};
 
 /// The longest pattern that is read, in bytes.
 const TEXT_BYTES_MAX: usize = 200;

@@ -1,7 +1,7 @@
-//! The identity of an occurrence, as text that is kept for years: `2026-03-29T02:30` or `2026-03-29T00:30Z`.
+//! The identity of an occurrence, as text that is kept for years: `2026-03-29T02:30` or `2026-03-29T00:30:00Z`.
 //!
 //! Owns the text form. A pattern in local time is keyed by local time, elapsed time by the instant, so that the two
-//! hours of a fold stay apart. Leaves to others: which occurrences there are.
+//! hours of a fold stay apart. Keys are in whole seconds, and keys of one kind sort as text as they do in time. Leaves to others: which occurrences there are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::calendar::error::{CalendarError, CalendarErrorKind, shown};
-use crate::calendar::zone::Zone;
+use crate::calendar::{CalendarError, CalendarErrorKind, Zone, shown};
 
 /// The time an occurrence is named after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,11 +45,9 @@ impl fmt::Display for Nominal {
             Self::Local(local) => (*local, ""),
             Self::Instant(at) => (TimeZone::UTC.to_datetime(*at), "Z"),
         };
-        let text = if local.second() == 0 && local.subsec_nanosecond() == 0 {
-            local.strftime("%Y-%m-%dT%H:%M")
-        } else {
-            local.strftime("%Y-%m-%dT%H:%M:%S%.f")
-        };
+        // With a mark at its end, a shorter text would sort behind a longer one.
+        let is_short = local.second() == 0 && mark.is_empty();
+        let text = local.strftime(if is_short { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" });
         write!(f, "{text}{mark}")
     }
 }
@@ -66,10 +63,10 @@ impl FromStr for Nominal {
             CalendarError::new(
                 CalendarErrorKind::Instant,
                 format!("`{}` is not the key of an occurrence", shown(text)),
-                "a key looks like `2026-03-29T02:30` or `2026-03-29T00:30Z`",
+                "a key looks like `2026-03-29T02:30` or `2026-03-29T00:30:00Z`",
             )
         };
-        let is_plain = local.bytes().all(|b| b.is_ascii_digit() || b"-T:.".contains(&b)) && local.contains('T');
+        let is_plain = local.bytes().all(|b| b.is_ascii_digit() || b"-T:".contains(&b)) && local.contains('T');
         let local: DateTime = local.parse().ok().filter(|_| is_plain).ok_or_else(error)?;
         if is_instant {
             Ok(Self::Instant(TimeZone::UTC.to_timestamp(local).map_err(|_| error())?))

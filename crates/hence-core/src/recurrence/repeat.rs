@@ -8,10 +8,8 @@ use std::fmt;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Occurrence, REPEAT_MIN, Start, repeat_error};
-use crate::calendar::error::CalendarError;
-use crate::calendar::offset::Offset;
-use crate::calendar::zone::{Zone, parse_instant};
+use super::{Candidate, Nominal, Occurrence, Start, repeat_error};
+use crate::calendar::{CalendarError, Offset, Zone, parse_instant};
 
 /// The last moment a recurrence may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +89,7 @@ impl fmt::Display for Until {
 impl Repeat {
     /// Every `every`, at most `times` times, at most until `until`.
     /// # Errors
-    /// The duration is not above zero, mixes days with hours, counts working days or is below a second; or `times` is 0.
+    /// The duration is not above zero, mixes days with hours, counts working days or has a part of a second; or `times` is 0.
     pub fn new(every: Offset, times: Option<u32>, until: Option<Until>) -> Result<Self, CalendarError> {
         if every.needs_calendar() {
             return Err(repeat_error(
@@ -108,8 +106,8 @@ impl Repeat {
                 "use one of them: days keep the local time, hours count what has passed",
             ));
         }
-        if every.as_elapsed().is_some_and(|elapsed| elapsed < REPEAT_MIN) {
-            return Err(repeat_error(format!("`repeat = \"{every}\"` is below a second"), "write `7 days` or `6 hours`"));
+        if every.as_elapsed().is_some_and(|elapsed| elapsed.subsec_nanos() != 0) {
+            return Err(repeat_error(format!("`repeat = \"{every}\"` is not in whole seconds"), "write `7 days` or `6 hours`"));
         }
         if times == Some(0) {
             return Err(repeat_error("`times = 0` says never", "give at least 1, or leave the step out"));
@@ -138,9 +136,9 @@ impl Repeat {
     }
 
     /// The first of the calendar steps from `start` that is later than `last`.
-    pub(super) fn local_after(&self, last: Option<DateTime>, start: DateTime) -> Option<DateTime> {
+    pub(super) fn local_after(&self, last: Option<DateTime>, start: DateTime) -> Option<Candidate> {
         let Some(last) = last.filter(|last| *last >= start) else {
-            return Some(start);
+            return Some(Candidate { local: start, number: Some(1) });
         };
         // The shortest calendar step is a day, so there are no more steps than days; beyond the year 9999 counts as later.
         let is_later = |steps: i64| self.every.step_from(start, steps).map_or(true, |local| local > last);
@@ -154,8 +152,38 @@ impl Repeat {
                 below = middle;
             }
         }
-        self.every.step_from(start, later).ok()
+        let number = self.number(later.into())?;
+        Some(Candidate { local: self.every.step_from(start, later).ok()?, number })
     }
+
+    /// The first of the steps of elapsed time from `start` whose whole second is later than `last`.
+    pub(super) fn elapsed_after(&self, last: Option<Timestamp>, start: Timestamp) -> Option<Occurrence> {
+        let every = i128::from(self.elapsed()?.as_secs());
+        let first_second = i128::from(whole_second(start).as_second());
+        let steps = match last.map(|last| i128::from(last.as_second())) {
+            Some(last) if last >= first_second => (last - first_second) / every + 1,
+            _ => 0,
+        };
+        let number = self.number(steps)?;
+        let total = SignedDuration::from_secs(i64::try_from(every.checked_mul(steps)?).ok()?);
+        let at = start.checked_add(total).ok()?;
+        Some(Occurrence { nominal: Nominal::Instant(whole_second(at)), at, number })
+    }
+
+    /// The number after so many steps, unless `times` ends before; beyond 32 bits it is not known.
+    fn number(&self, steps: i128) -> Option<Option<u32>> {
+        let number = u32::try_from(steps + 1).ok();
+        match self.times {
+            Some(times) => number.filter(|number| *number <= times).map(Some),
+            None => Some(number),
+        }
+    }
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    // Rounding towards the past; only an instant before the year -9999 could fail, and then it stays as it is.
+    let second = at.as_nanosecond().div_euclid(1_000_000_000);
+    i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(at)
 }
 
 impl fmt::Display for Repeat {
@@ -168,14 +196,4 @@ impl fmt::Display for Repeat {
         }
         self.until.map_or(Ok(()), |until| write!(f, ", {until}"))
     }
-}
-
-/// The first of the steps of elapsed time from `start` that is later than `last`.
-pub(super) fn elapsed_after(every: SignedDuration, last: Option<Timestamp>, start: Timestamp) -> Option<Timestamp> {
-    let Some(last) = last.filter(|last| *last >= start) else {
-        return Some(start);
-    };
-    let steps = start.duration_until(last).as_nanos() / every.as_nanos() + 1;
-    let total = every.as_nanos().checked_mul(steps)?;
-    start.checked_add(SignedDuration::try_from_nanos_i128(total)?).ok()
 }

@@ -9,11 +9,13 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Span, Timestamp};
 use rrule::{Frequency, RRule, RRuleSet, Tz, Unvalidated};
 
-use super::Until;
-use crate::calendar::error::{CalendarError, CalendarErrorKind, shown};
+use super::{Candidate, Until};
+use crate::calendar::{CalendarError, CalendarErrorKind, shown};
 
 /// The longest rule that is read, in bytes.
 const TEXT_BYTES_MAX: usize = 500;
+/// The largest COUNT: the place of an occurrence is found by counting from the first.
+const COUNT_MAX: u32 = 10_000;
 /// The most steps of the interval that the start is moved back to find one on the same day of the month.
 const STEPS_BACK_MAX: i64 = 60;
 
@@ -40,7 +42,7 @@ impl Rule {
         let (mut times, mut until) = (None, None);
         for part in upper.split(';').filter(|part| !part.is_empty()) {
             match part.split_once('=') {
-                Some(("COUNT", count)) => times = Some(positive(text, count)?),
+                Some(("COUNT", count)) => times = Some(count_of(text, count)?),
                 Some(("UNTIL", end)) => until = Some(end_of(text, end)?),
                 Some(("FREQ", "SECONDLY" | "MINUTELY")) => return Err(too_fine(text)),
                 Some(("DTSTART" | "BYEASTER" | "EXDATE" | "RDATE", _)) | None => {
@@ -76,13 +78,19 @@ impl Rule {
     }
 
     /// The first match after `last`, or at or after `start`.
-    pub(super) fn local_after(&self, last: Option<DateTime>, start: DateTime) -> Option<DateTime> {
+    pub(super) fn local_after(&self, last: Option<DateTime>, start: DateTime) -> Option<Candidate> {
         let last = last.filter(|last| *last >= start);
         // The library knows whole seconds only; the next whole second keeps every match at or after the start.
-        let start = whole_second(start)?;
-        let from = last.and_then(|last| self.near_start(start, last)).unwrap_or(start);
-        let dates = self.expand(from)?;
-        dates.into_iter().map_while(civil).find(|found| last.is_none_or(|last| *found > last))
+        let start = second_not_before(start)?;
+        let is_later = |found: &DateTime| last.is_none_or(|last| *found > last);
+        let Some(times) = self.times else {
+            let from = last.and_then(|last| self.near_start(start, last)).unwrap_or(start);
+            let local = self.expand(from)?.into_iter().map_while(civil).find(is_later)?;
+            return Some(Candidate { local, number: None });
+        };
+        let counted = (1..=times).zip(self.expand(start)?.into_iter().map_while(civil));
+        let (number, local) = counted.into_iter().find(|(_, found)| is_later(found))?;
+        Some(Candidate { local, number: Some(number) })
     }
 
     /// The matches from a start, bounded by the library to 100,000 fruitless periods.
@@ -134,7 +142,8 @@ fn same_day(start: DateTime, last: DateTime, months: i64) -> Option<DateTime> {
         .find(|moved| moved.day() == start.day() && *moved <= last)
 }
 
-fn whole_second(local: DateTime) -> Option<DateTime> {
+/// The local time, or the next whole second when it has a fraction.
+fn second_not_before(local: DateTime) -> Option<DateTime> {
     let whole = local.with().subsec_nanosecond(0).build().ok()?;
     if whole == local { Some(whole) } else { whole.checked_add(SignedDuration::from_secs(1)).ok() }
 }
@@ -153,8 +162,9 @@ fn civil(found: chrono::DateTime<Tz>) -> Option<DateTime> {
     Some(date.to_datetime(time))
 }
 
-fn positive(text: &str, count: &str) -> Result<u32, CalendarError> {
-    count.parse().ok().filter(|count| *count > 0).ok_or_else(|| refused(text, "has a COUNT that is not above zero"))
+fn count_of(text: &str, count: &str) -> Result<u32, CalendarError> {
+    let error = || refused(text, &format!("has a COUNT that is not from 1 to {COUNT_MAX}"));
+    count.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count)).ok_or_else(error)
 }
 
 /// `20261231` (that whole day), `20261231T120000` (local) or `20261231T120000Z`.

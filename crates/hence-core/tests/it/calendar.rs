@@ -2,10 +2,10 @@
 //! expectations taken from the zones' published rules, not from the code.
 
 use hence_core::calendar::Calendar;
-use hence_core::calendar::offset::Offset;
-use hence_core::calendar::time_of_day::TimeOfDay;
-use hence_core::calendar::words::in_words;
-use hence_core::calendar::zone::{Zone, parse_instant, tzdb_version};
+use hence_core::calendar::Offset;
+use hence_core::calendar::TimeOfDay;
+use hence_core::calendar::in_words;
+use hence_core::calendar::{Zone, parse_instant, tzdb_version};
 
 /// `check("2026-03-02T10:00[Europe/Oslo]", "25 days", "2026-03-27T10:00:00+01:00[Europe/Oslo]")`
 fn check(anchor: &str, offset: &str, expected: &str) {

@@ -3,3 +3,6 @@
 #![allow(clippy::unwrap_used)] // a test may stop at the first surprise
 
 mod calendar;
+mod due;
+mod hours;
+mod recurrence;
