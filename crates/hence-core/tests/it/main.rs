@@ -5,4 +5,5 @@
 mod calendar;
 mod due;
 mod hours;
+mod oracle;
 mod recurrence;
