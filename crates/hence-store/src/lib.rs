@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Where tasks, timelines, wishes and history are kept: the port [`Store`] and the stores behind it.
+//!
+//! Time is an argument of every call that needs it; nothing here reads a clock. Leaves to others: deciding what is written (`hence-core`)
+//! and when (`hence`). Read the modules in this order.
+
+pub mod error;
+pub mod port;
+
+pub use error::{Error, ErrorKind};
+pub use port::Store;

@@ -1,0 +1,159 @@
+//! The port: everything the engine and the screens ask of a store, in the engine's words.
+//!
+//! Owns the trait [`Store`] and the values that cross it (`work` for the engine, `view` for people). Every store passes
+//! `conformance`. Invariants of all stores:
+//! - a call that returns has been made durable; a call that fails with a definite error has changed nothing;
+//! - a change of a task is written only if its stored state and fence are those that the caller saw, and a final state never changes;
+//! - a start commits before it returns, under a fence higher than every one before it;
+//! - tasks, timelines and fences are numbered from rising sequences and no number is given twice;
+//! - `now` never goes back in what is stored: an earlier `now` is written as the latest one seen.
+
+mod view;
+mod work;
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use hence_core::name::{DefinitionHash, EntityKey, TaskId};
+use hence_core::task::Task;
+use hence_core::timeline::{ChangeSet, EntitySnapshot};
+use jiff::Timestamp;
+
+pub use view::{
+    Count, CountOf, CountSpan, CountsFilter, Cursor, EntityFilter, EntitySummary, HistoryFilter, HistoryOrder, HistoryRow, Page,
+    PageRequest, TaskOrigin, TaskView, Totals, UpcomingFilter,
+};
+pub use work::{
+    Acceptance, ClockSetting, Conflict, InboxEntry, Lease, NewWish, StartRequest, StoreIdentity, StoredDefinition, Written,
+};
+
+use crate::error::Error;
+
+/// The most change sets, wishes, tasks, rows or ids that one call takes or gives; more is [`crate::ErrorKind::Invalid`].
+pub const BATCH_MAX: usize = 10_000;
+/// The longest idempotency key in bytes.
+pub const KEY_BYTES_MAX: usize = 255;
+
+/// A place where tasks are kept.
+///
+/// Errors of every method, besides those it names: [`Busy`](crate::ErrorKind::Busy), [`DiskFull`](crate::ErrorKind::DiskFull),
+/// [`Corrupt`](crate::ErrorKind::Corrupt), [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Unavailable`](crate::ErrorKind::Unavailable).
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Who this store is; the same for as long as it exists.
+    async fn identity(&self) -> Result<StoreIdentity, Error>;
+
+    /// The clock that all processes on this store follow.
+    async fn clock(&self) -> Result<ClockSetting, Error>;
+
+    /// Sets that clock; the last one to set it wins.
+    async fn set_clock(&self, setting: ClockSetting) -> Result<(), Error>;
+
+    /// Keeps a definition and makes it the current one of its name; `true` when its hash was not known.
+    async fn put_definition(&self, definition: StoredDefinition) -> Result<bool, Error>;
+
+    /// All definitions, by name, the current one of each name last.
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, Error>;
+
+    /// The definition of that hash.
+    async fn definition(&self, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error>;
+
+    /// Puts wishes into the inbox, in one transaction; one answer for each, in order.
+    ///
+    /// A wish with an idempotency key that was accepted within the last 24 hours (at least) is not put again: same wish, same id.
+    /// # Errors
+    /// `Invalid`: more than [`BATCH_MAX`] wishes, or a key longer than [`KEY_BYTES_MAX`].
+    async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error>;
+
+    /// Up to `limit` wishes of the inbox, oldest first.
+    async fn wishes(&self, limit: usize) -> Result<Vec<InboxEntry>, Error>;
+
+    /// All wishes in the inbox about one entity, oldest first.
+    async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error>;
+
+    /// Numbers for new tasks and timelines, all higher than any given before; unused ones are lost, which harms nobody.
+    /// # Errors
+    /// `Invalid`: `count` is zero or over [`BATCH_MAX`].
+    async fn reserve_ids(&self, count: usize) -> Result<Range<i64>, Error>;
+
+    /// What is stored of these entities, all at one instant, in order; an unknown entity gives an empty snapshot of version 0.
+    async fn snapshots(&self, entities: &[EntityKey]) -> Result<Vec<EntitySnapshot>, Error>;
+
+    /// Writes change sets, each wholly or not at all, in one commit; one answer for each, in order.
+    ///
+    /// A later change set sees what earlier ones of the same call wrote. History gets `records` first, then those of the transitions.
+    /// A transition whose record is `Moved` also replaces the stored reason and action of its task; otherwise these never change.
+    /// # Errors
+    /// `FenceLost`: `lease` is outdated; nothing was written.
+    async fn write(&self, lease: Option<&Lease>, changes: Vec<ChangeSet>, now: Timestamp) -> Result<Vec<Written>, Error>;
+
+    /// Takes the lease of all shards that are free for `node`, a name that is random for each process start.
+    ///
+    /// The same node taking it again gets a new epoch that outdates its old one.
+    /// # Errors
+    /// `LeaseHeld`: a living node holds it.
+    async fn take_lease(&self, node: &str, now: Timestamp) -> Result<Lease, Error>;
+
+    /// Says that the holder is alive.
+    /// # Errors
+    /// `FenceLost`: another took the lease.
+    async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<(), Error>;
+
+    /// Gives the lease back, so that another can take it at once. Releasing an outdated lease changes nothing.
+    async fn release(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// Scheduled tasks that wake until `until` (included), by (wake instant, id), after that key: the look-ahead; starts nothing.
+    async fn due_soon(
+        &self,
+        lease: &Lease,
+        until: Timestamp,
+        after: Option<(Timestamp, TaskId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TaskId)>, Error>;
+
+    /// Starts due tasks, earliest first; each is `running` when this returns.
+    ///
+    /// A task is started only if it is the first of its entity: nothing of that entity is running (a task whose answer is awaited is
+    /// running), no scheduled task of it wakes earlier, and no wish about it is in the inbox. Held tasks do not block.
+    /// At most one task of each entity, at most `limit` tasks.
+    /// # Errors
+    /// `FenceLost`: another node owns the shard; nothing was started.
+    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error>;
+
+    /// Running tasks whose start is older than the lease and whose answer is not awaited: their node is gone. By id.
+    async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error>;
+
+    /// Running tasks whose awaited answer has not come until `now`. By (wake instant, id).
+    async fn overdue_answers(&self, lease: &Lease, now: Timestamp, limit: usize) -> Result<Vec<Task>, Error>;
+
+    /// Tasks that are not final, by (due instant, id).
+    async fn upcoming(&self, filter: &UpcomingFilter, page: PageRequest) -> Result<Page<Task>, Error>;
+
+    /// Records, in the order they were written or the other way round.
+    async fn history(&self, filter: &HistoryFilter, page: PageRequest) -> Result<Page<HistoryRow>, Error>;
+
+    /// All that is stored of one task, final or not.
+    async fn task(&self, id: TaskId) -> Result<Option<TaskView>, Error>;
+
+    /// How many tasks, by hour or day and step, from counters that every write maintains.
+    async fn counts(&self, filter: &CountsFilter) -> Result<Vec<Count>, Error>;
+
+    /// How many of everything, from counters.
+    async fn totals(&self) -> Result<Totals, Error>;
+
+    /// Known entities, by their written form.
+    async fn entities(&self, filter: &EntityFilter, page: PageRequest) -> Result<Page<EntitySummary>, Error>;
+
+    /// Erases one entity: its waiting tasks become `cancelled`, its running ones `unknown` under a new fence; its wishes, idempotency
+    /// keys, facts, given instants, payloads and results go, and so do the personal parts of its reasons. One `Notice` stays as proof.
+    ///
+    /// `false` when nothing is known of the entity. Erasing twice leaves two notices and changes nothing else.
+    async fn erase(&self, entity: &EntityKey, now: Timestamp) -> Result<bool, Error>;
+
+    /// Entities whose erasure is due (see `ChangeSet::erase_at`), earliest first.
+    async fn due_erasures(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error>;
+
+    /// Forgets up to `limit` entities that nothing is ahead for and that nothing was written about since `before`: their history,
+    /// timelines and bodies. Gives how many; call again until it gives zero. Counters stay.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, Error>;
+}
