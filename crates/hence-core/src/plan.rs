@@ -17,8 +17,9 @@ use crate::definition::{Anchor, Definition, FollowClock, Step, Trigger};
 use crate::due::{self, DueRule};
 use crate::expression::Expression;
 use crate::history::Record;
-use crate::name::{EntityKey, EventName, Name, TaskId};
+use crate::name::{EventName, Name, TaskId};
 use crate::reason::Reason;
+use crate::spread::seed_of;
 use crate::task::Task;
 use crate::timeline::Timeline;
 use crate::value::{Facts, Value};
@@ -165,13 +166,6 @@ pub fn anchor_of(input: PlanInput<'_>) -> Option<Timestamp> {
     Planner::new(input).anchor(None)
 }
 
-/// A number that is stable for an entity and a step, to spread a peak by.
-fn spread_seed(entity: &EntityKey, step: &Name) -> u64 {
-    // FNV-1a, 64 bit (Fowler, Noll, Vo): stable over versions and machines, which std's hasher does not promise.
-    let text = format!("{entity}\n{step}");
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 struct Planner<'a> {
     input: PlanInput<'a>,
     zone: Zone,
@@ -299,18 +293,18 @@ impl<'a> Planner<'a> {
         let absent = |occurrence: &str, due_at, reason| {
             Box::new(Absent { step: step.name.clone(), occurrence: occurrence.to_owned(), due_at, reason })
         };
-        let (occurrence, from, rule) = match &step.recurrence {
-            None => (prefix.to_owned(), anchor_at, once_rule(step)),
+        let rule = rule_of(step);
+        let no_instant = |error: due::DueError| absent(prefix, None, Reason::NoInstant { problem: error.to_string() });
+        let begun = due::begin(&rule, anchor_at, &self.zone).map_err(no_instant)?;
+        let (occurrence, begun) = match &step.recurrence {
+            None => (prefix.to_owned(), begun),
             Some(recurrence) => {
-                let place = recurring::Place { input: self.input, step, anchor_at, zone: &self.zone, prefix };
-                let current = recurring::current(place, recurrence)
-                    .map_err(|reason| absent(prefix, None, reason))?;
-                (current.key, current.at, recurring_rule(step))
+                let place = recurring::Place { input: self.input, step, zone: &self.zone, prefix };
+                recurring::current(place, recurrence, begun).map_err(|reason| absent(prefix, None, reason))?
             }
         };
-        let seed = spread_seed(&self.input.timeline.entity, &step.name);
-        let due = due::compute(&rule, from, &self.zone, seed)
-            .map_err(|error| absent(&occurrence, None, Reason::NoInstant { problem: error.to_string() }))?;
+        let seed = seed_of(&format!("{}\n{}", self.input.timeline.entity, step.name));
+        let due = due::settle(&rule, begun, &self.zone, seed).map_err(no_instant)?;
         let steps = due.steps.iter().map(ToString::to_string).collect();
         Ok(Wanted { step: step.name.clone(), occurrence, due_at: due.at, reason: reason(steps) })
     }
@@ -366,13 +360,8 @@ pub(crate) fn passed(before: &Name, ended: &[EndedTask], live: &[Task]) -> Optio
     started.and_then(|task| reason("started", task.started_at.unwrap_or(task.due_at)))
 }
 
-fn once_rule(step: &Step) -> DueRule {
-    DueRule { offset: step.due.clone(), at: step.at.clone(), open: step.open.clone(), spread: step.spread }
-}
-
-/// An occurrence has its time of day already; only open hours and spread move it.
-fn recurring_rule(step: &Step) -> DueRule {
-    DueRule { offset: crate::calendar::Offset::ZERO, at: None, open: step.open.clone(), spread: step.spread }
+fn rule_of(step: &Step) -> DueRule {
+    DueRule { offset: step.due, at: step.at, open: step.open.clone(), spread: step.spread }
 }
 
 /// The due rule as a person says it: `25 days after created_at, at 09:00`.

@@ -1,63 +1,47 @@
-//! Which occurrence of a recurring step is the current one: the waiting one, else the one after the newest that ended.
+//! Which occurrence of a recurring step is the current one: the one after the newest that ended, else the first.
 //!
 //! One occurrence exists at a time. The next is planned when it ends, so nothing has to make up for missed ones in bulk: after
 //! downtime they come one by one, each judged by its `late` rule.
 
-use jiff::Timestamp;
-
 use super::PlanInput;
 use crate::calendar::Zone;
 use crate::definition::Step;
+use crate::due::Due;
 use crate::reason::Reason;
-use crate::recurrence::{Occurrence, Recurrence};
+use crate::recurrence::{Nominal, Recurrence};
 
 /// Where a recurrence is looked at.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) input: PlanInput<'a>,
     pub(super) step: &'a Step,
-    pub(super) anchor_at: Timestamp,
     pub(super) zone: &'a Zone,
     pub(super) prefix: &'a str,
 }
 
-/// The occurrence that should be waiting.
-pub(super) struct Current {
-    pub(super) key: String,
-    pub(super) at: Timestamp,
-}
-
-/// The occurrence after the newest that ended; the first when none has.
-pub(super) fn current(place: Place<'_>, recurrence: &Recurrence) -> Result<Current, Reason> {
-    let problem = |problem: String| Reason::NoInstant { problem };
-    let start = crate::due::compute(&super::once_rule_without_hours(place.step), place.anchor_at, place.zone, 0)
-        .map_err(|error| problem(error.to_string()))?
-        .at;
+/// The occurrence that should be waiting: its key, and its instant with the explanation so far. `begun` is where the recurrence starts.
+pub(super) fn current(place: Place<'_>, recurrence: &Recurrence, begun: Due) -> Result<(String, Due), Reason> {
+    let start = begun.start();
     let newest = place
         .input
         .ended
         .iter()
         .filter(|task| task.step == place.step.name)
-        .filter_map(|task| nominal(&task.occurrence, place.prefix))
-        .max();
-    let mut next = recurrence.first(start, place.zone).map_err(|error| problem(error.to_string()))?;
-    while let (Some(occurrence), Some(newest)) = (&next, newest) {
-        if occurrence.key().as_str() > newest {
-            break;
-        }
-        next = recurrence.next_after(occurrence, start, place.zone).map_err(|error| problem(error.to_string()))?;
-    }
-    match next {
-        Some(occurrence) => Ok(Current { key: key(&occurrence, place.prefix), at: occurrence.at }),
-        None => Err(Reason::NoMore { rule: recurrence.describe() }),
-    }
+        .filter_map(|task| nominal_text(&task.occurrence, place.prefix))
+        .max()
+        .and_then(|text| text.parse::<Nominal>().ok());
+    let next = match newest {
+        None => recurrence.first(&start, place.zone),
+        Some(newest) => recurrence.next_after(&newest, &start, place.zone),
+    };
+    let Some(occurrence) = next else { return Err(Reason::NoMore { rule: recurrence.describe() }) };
+    let own = occurrence.key();
+    let key = if place.prefix.is_empty() { own } else { format!("{}/{own}", place.prefix) };
+    Ok((key, occurrence.into_due(begun, place.zone)))
 }
 
-fn key(occurrence: &Occurrence, prefix: &str) -> String {
-    if prefix.is_empty() { occurrence.key() } else { format!("{prefix}/{}", occurrence.key()) }
-}
-
-/// The nominal time within a key, if the key is of an occurrence of this prefix.
-fn nominal<'k>(key: &'k str, prefix: &str) -> Option<&'k str> {
-    if prefix.is_empty() { Some(key) } else { key.strip_prefix(prefix)?.strip_prefix('/') }
+/// The nominal time within a key, if the key is of an occurrence of this prefix; what was run again carries a `#`.
+fn nominal_text<'k>(key: &'k str, prefix: &str) -> Option<&'k str> {
+    let own = if prefix.is_empty() { key } else { key.strip_prefix(prefix)?.strip_prefix('/')? };
+    Some(own.split_once('#').map_or(own, |(own, _)| own))
 }
