@@ -6,5 +6,13 @@
 pub mod error;
 pub mod port;
 
+mod changes;
+mod erasure;
+mod format;
+mod limits;
+
+pub mod memory;
+
 pub use error::{Error, ErrorKind};
+pub use memory::MemoryStore;
 pub use port::Store;

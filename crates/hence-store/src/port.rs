@@ -6,6 +6,7 @@
 //! - a change of a task is written only if its stored state and fence are those that the caller saw, and a final state never changes;
 //! - a start commits before it returns, under a fence higher than every one before it;
 //! - tasks, timelines and fences are numbered from rising sequences and no number is given twice;
+//! - instants are kept to the microsecond, cut towards 1970;
 //! - `now` never goes back in what is stored: an earlier `now` is written as the latest one seen.
 
 mod view;
@@ -71,7 +72,8 @@ pub trait Store: Send + Sync {
     /// All wishes in the inbox about one entity, oldest first.
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error>;
 
-    /// Numbers for new tasks and timelines, all higher than any given before; unused ones are lost, which harms nobody.
+    /// Numbers for new tasks and timelines, higher than any that this store object gave before and never given twice; unused ones
+    /// are lost, which harms nobody.
     /// # Errors
     /// `Invalid`: `count` is zero or over [`BATCH_MAX`].
     async fn reserve_ids(&self, count: usize) -> Result<Range<i64>, Error>;
@@ -144,8 +146,9 @@ pub trait Store: Send + Sync {
     /// Known entities, by their written form.
     async fn entities(&self, filter: &EntityFilter, page: PageRequest) -> Result<Page<EntitySummary>, Error>;
 
-    /// Erases one entity: its waiting tasks become `cancelled`, its running ones `unknown` under a new fence; its wishes, idempotency
+    /// Erases one entity: its waiting tasks become `cancelled`, its running ones `unknown`, its timelines end; its wishes, idempotency
     /// keys, facts, given instants, payloads and results go, and so do the personal parts of its reasons. One `Notice` stays as proof.
+    /// Its version counts up, so that a plan made before is not written any more.
     ///
     /// `false` when nothing is known of the entity. Erasing twice leaves two notices and changes nothing else.
     async fn erase(&self, entity: &EntityKey, now: Timestamp) -> Result<bool, Error>;
@@ -154,6 +157,6 @@ pub trait Store: Send + Sync {
     async fn due_erasures(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error>;
 
     /// Forgets up to `limit` entities that nothing is ahead for and that nothing was written about since `before`: their history,
-    /// timelines and bodies. Gives how many; call again until it gives zero. Counters stay.
+    /// timelines, tasks and idempotency keys. Gives how many; call again until it gives zero. Counters stay.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, Error>;
 }

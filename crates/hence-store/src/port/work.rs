@@ -135,7 +135,7 @@ pub enum Conflict {
     /// The task is not in the expected state under the expected fence: another was first.
     #[error("{0} is not in the expected state")]
     TaskChanged(TaskId),
-    /// There is, or was, another task for the same step and occurrence of the timeline, or a waiting one with the same ad-hoc key.
+    /// There is, or was, a task of that number, or another one for the same step and occurrence of the timeline.
     #[error("{0} is a second task for the same occurrence")]
     DuplicateTask(TaskId),
     /// A task or record names a timeline that is not stored.
