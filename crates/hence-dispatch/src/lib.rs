@@ -8,9 +8,24 @@ mod port;
 mod registry;
 mod secret;
 
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(feature = "webhook")]
+mod guard;
+#[cfg(feature = "webhook")]
+mod http;
+#[cfg(feature = "webhook")]
+mod http_facts;
+#[cfg(feature = "webhook")]
+mod webhook;
+
+#[cfg(test)]
 mod conformance_attempt;
 
+#[cfg(feature = "webhook")]
+pub use guard::path_segment;
+#[cfg(feature = "webhook")]
+pub use http_facts::{FactsRequest, HttpFacts};
 pub use port::{Attempt, CancelSignal, DEADLINE_SLACK, Destination, Dispatcher, LogLevel, Problem, Reply};
 pub use registry::Dispatchers;
 pub use secret::Secret;
+#[cfg(feature = "webhook")]
+pub use webhook::{WebhookTarget, Webhooks};
