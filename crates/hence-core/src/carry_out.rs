@@ -387,12 +387,7 @@ impl<'a> Work<'a> {
 }
 
 /// A record that is about the entity or a timeline, not about a task.
-fn entity_record(
-    entity: EntityKey,
-    (kind, at): (RecordKind, Timestamp),
-    timeline: Option<TimelineId>,
-    reason: Reason,
-) -> Record {
+fn entity_record(entity: EntityKey, (kind, at): (RecordKind, Timestamp), timeline: Option<TimelineId>, reason: Reason) -> Record {
     Record {
         at,
         kind,

@@ -184,9 +184,7 @@ fn context_of(firing: Firing<'_>, facts: &Facts) -> Context {
 }
 
 fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Delivery, String> {
-    let render = |text: &Interpolation| {
-        text.render(context).map_err(|error| format!("`{text}` cannot be filled in: {error}"))
-    };
+    let render = |text: &Interpolation| text.render(context).map_err(|error| format!("`{text}` cannot be filled in: {error}"));
     let to = match &firing.step.action.to {
         Destination::Email { template, to, subject } => Rendered::Email {
             template: template.to_string(),

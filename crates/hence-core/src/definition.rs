@@ -58,9 +58,7 @@ impl Definition {
 
     /// The declared type of every field, by group.
     pub fn fact_types(&self) -> FactTypes {
-        let types = |group: &FactGroup| {
-            group.fields.iter().map(|(field, kind)| (field.to_string(), kind.clone())).collect()
-        };
+        let types = |group: &FactGroup| group.fields.iter().map(|(field, kind)| (field.to_string(), kind.clone())).collect();
         self.facts.iter().map(|(name, group)| (name.to_string(), types(group))).collect()
     }
 

@@ -1,1 +1,228 @@
-//! Placeholder.
+//! Conditions: a small, bounded, side-effect-free language in the syntax of CEL.
+//!
+//! [`Expression::parse`] reads a source, [`Expression::bind`] finds every name and type in it, [`Expression::evaluate`] gives its
+//! value. There are no loops and no functions of the user, so cost grows with the source alone, and the limits below hold for any
+//! source and any facts: no panic, no more than [`STEPS_MAX`] steps, no more than [`MEMORY_BYTES_MAX`] of values made.
+//! The subset is written down in `docs/reference/expressions.md`. Leaves to others: what an error means (`decide`: try again).
+
+mod check;
+mod evaluate;
+mod lex;
+mod parse;
+mod syntax;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::value::{FactTypes, Facts, FieldType, TypeName, Value};
+use syntax::{Node, NodeKind};
+
+pub use evaluate::EvaluationError;
+pub(crate) use evaluate::text_of;
+
+/// The longest source, in bytes.
+pub const SOURCE_BYTES_MAX: usize = 4096;
+/// The deepest nesting, lets included.
+pub const DEPTH_MAX: usize = 32;
+/// The most parts of one source.
+pub const NODES_MAX: usize = 512;
+/// The most steps of one evaluation, lets included; refused when names are bound, so that it cannot happen later.
+pub const STEPS_MAX: usize = 10_000;
+/// The most bytes of values that one evaluation makes or copies.
+pub const MEMORY_BYTES_MAX: usize = 512 * 1024;
+
+/// A condition or a value, as it was written.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    source: String,
+    root: Node,
+    /// Steps of one evaluation at most.
+    cost: usize,
+}
+
+/// What is wrong with a source, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExpressionError {
+    span: Range<usize>,
+    message: String,
+    help: String,
+}
+
+impl ExpressionError {
+    fn new(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span, message: message.into(), help: help.into() }
+    }
+
+    pub(crate) fn of(span: Range<usize>, message: &str, help: &str) -> Self {
+        Self::new(span, message, help)
+    }
+
+    /// The same within a longer text, `by` bytes after its start.
+    pub(crate) fn moved(mut self, by: usize) -> Self {
+        self.span = self.span.start + by..self.span.end + by;
+        self
+    }
+
+    /// The bytes of the source it speaks of.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// What to do now.
+    pub fn help(&self) -> &str {
+        &self.help
+    }
+}
+
+/// The names that a source may use, with their types.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    facts: FactTypes,
+    variables: BTreeMap<String, FieldType>,
+    lets: BTreeMap<String, (Arc<Expression>, FieldType)>,
+}
+
+impl Names {
+    /// Adds the declared facts: `group.field`.
+    pub fn facts(&mut self, types: &FactTypes) {
+        self.facts.extend(types.clone());
+    }
+
+    /// Adds a variable.
+    pub fn variable(&mut self, name: &str, kind: FieldType) {
+        self.variables.insert(name.to_owned(), kind);
+    }
+
+    /// Adds a bound expression under a name.
+    pub fn define(&mut self, name: &str, expression: Expression, kind: FieldType) {
+        self.lets.insert(name.to_owned(), (Arc::new(expression), kind));
+    }
+
+    /// Adds what is known when a task fires: `now`, `due` and `anchor` (times), `attempt` (int) and `entity` (the id, a string).
+    pub fn firing(&mut self) {
+        for (name, kind) in [
+            ("now", FieldType::required(TypeName::Time)),
+            ("due", FieldType::required(TypeName::Time)),
+            ("anchor", FieldType::nullable(TypeName::Time)),
+            ("attempt", FieldType::required(TypeName::Int)),
+            ("entity", FieldType::required(TypeName::String)),
+        ] {
+            self.variable(name, kind);
+        }
+    }
+
+    fn known(&self) -> impl Iterator<Item = String> {
+        let paths = self.facts.iter().flat_map(|(group, fields)| fields.keys().map(move |field| format!("{group}.{field}")));
+        paths.chain(self.variables.keys().cloned()).chain(self.lets.keys().cloned())
+    }
+}
+
+/// The values that names have while an expression is evaluated.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    facts: Facts,
+    variables: BTreeMap<String, Value>,
+}
+
+impl Context {
+    /// No names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.variables.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds facts.
+    #[must_use]
+    pub fn with_facts(mut self, facts: &Facts) -> Self {
+        self.facts.merge(facts.clone());
+        self
+    }
+}
+
+impl Expression {
+    /// Reads a source; its names are not looked at yet.
+    ///
+    /// ```
+    /// use hence_core::expression::Expression;
+    /// assert!(Expression::parse("account.paid_at == null && attempt < 3").is_ok());
+    /// assert_eq!(Expression::parse("1 +").unwrap_err().to_string(), "expected a value, found the end");
+    /// ```
+    /// # Errors
+    /// The first thing that is not of the language, or a limit that is passed.
+    pub fn parse(source: &str) -> Result<Self, ExpressionError> {
+        let root = parse::parse(source)?;
+        let cost = root.walk().count();
+        Ok(Self { source: source.to_owned(), root, cost })
+    }
+
+    /// Finds every name, puts lets in their place, checks all types, and says what the value will be.
+    /// # Errors
+    /// Every name that is not known, every operator whose operands do not fit, or a limit that is passed with lets put in.
+    pub fn bind(&mut self, names: &Names) -> Result<FieldType, Vec<ExpressionError>> {
+        check::bind(self, names)
+    }
+
+    /// The value by these names.
+    /// # Errors
+    /// A fact that is not known or null where a value is needed, an overflow, a division by zero, or a limit that is passed.
+    pub fn evaluate(&self, context: &Context) -> Result<Value, EvaluationError> {
+        evaluate::evaluate(&self.root, context)
+    }
+
+    /// Every dotted name that the value depends on, sorted; lets by what they stand for.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        collect_names(&self.root, &mut names);
+        names.into_iter().collect()
+    }
+
+    /// The value, where it is the same whatever the facts are.
+    pub fn constant(&self) -> Option<Value> {
+        evaluate::constant(&self.root)
+    }
+
+    /// Nullable names that are used as if they were never null: nothing in the source compares them with null.
+    pub fn nullable_uses(&self) -> Vec<(String, Range<usize>)> {
+        check::nullable_uses(&self.root)
+    }
+
+    /// Whether the language keeps the word for itself.
+    pub fn is_reserved(name: &str) -> bool {
+        parse::is_reserved(name)
+    }
+}
+
+impl std::fmt::Display for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+fn collect_names(root: &Node, names: &mut BTreeSet<String>) {
+    for node in root.walk() {
+        match &node.kind {
+            NodeKind::Path(path) => {
+                names.insert(path.text.clone());
+            }
+            NodeKind::Let(_, expression) => collect_names(&expression.root, names),
+            _ => {}
+        }
+    }
+}
+
+/// The known word that is most like the given one, if any is like it.
+fn nearest<S: AsRef<str>>(word: &str, known: impl Iterator<Item = S>) -> Option<String> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate.as_ref()), candidate.as_ref().to_owned()))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 4)
+        .map(|(_, candidate)| candidate)
+}

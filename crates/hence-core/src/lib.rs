@@ -1,13 +1,21 @@
 //! All decisions of Hence, and nothing else: definition, expressions, calendars, plan, reconcile, task states, simulation.
 //!
-//! No I/O, no async, no clock, no randomness, no environment: time and dice are arguments. Read the modules in this order.
+//! No I/O, no async, no clock, no randomness, no environment: time and dice are arguments.
 
+pub mod answer;
 pub mod calendar;
+pub mod carry_out;
+pub mod decide;
+pub mod definition;
 pub mod due;
 pub mod expression;
 pub mod history;
+pub mod interpolation;
+pub mod library;
 pub mod name;
+pub mod plan;
 pub mod reason;
+pub mod reconcile;
 pub mod recurrence;
 pub mod spread;
 pub mod task;

@@ -64,12 +64,9 @@ impl SeenEvent {
     /// The event that a record tells of, if it does.
     pub fn of(record: &Record) -> Option<Self> {
         match &record.reason {
-            Reason::Event { name, at, actor, data, .. } if record.kind == crate::history::RecordKind::Event => Some(Self {
-                name: name.parse().ok()?,
-                at: *at,
-                actor: actor.clone(),
-                data: data.clone(),
-            }),
+            Reason::Event { name, at, actor, data, .. } if record.kind == crate::history::RecordKind::Event => {
+                Some(Self { name: name.parse().ok()?, at: *at, actor: actor.clone(), data: data.clone() })
+            }
             _ => None,
         }
     }
@@ -384,8 +381,5 @@ fn rule_in_words(step: &Step, from: &str) -> String {
 
 /// The names that a condition looks at, with their values.
 pub(crate) fn facts_seen(when: &Expression, facts: &Facts) -> BTreeMap<String, serde_json::Value> {
-    when.names()
-        .into_iter()
-        .filter_map(|name| facts.get(&name).map(|value| (name.clone(), value.to_json())))
-        .collect()
+    when.names().into_iter().filter_map(|name| facts.get(&name).map(|value| (name.clone(), value.to_json()))).collect()
 }

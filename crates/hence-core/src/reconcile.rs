@@ -69,8 +69,7 @@ fn keep_or_move(task: &Task, wanted: &Wanted, cause: &str, now: Timestamp, chang
         changes.kept += 1;
         return;
     }
-    let reason =
-        Reason::Moved { from: task.due_at, cause: cause.to_owned(), because: Box::new(wanted.reason.clone()) };
+    let reason = Reason::Moved { from: task.due_at, cause: cause.to_owned(), because: Box::new(wanted.reason.clone()) };
     if let Ok(transition) = task.apply(TaskEvent::Move { due_at: wanted.due_at, reason }, now) {
         changes.transitions.push((task.clone(), transition));
     }
@@ -78,7 +77,8 @@ fn keep_or_move(task: &Task, wanted: &Wanted, cause: &str, now: Timestamp, chang
 
 fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut Changes) {
     let absent = absence_of(task, plan);
-    let because = absent.map_or_else(|| Reason::Note { text: "the plan has no such step".to_owned() }, |absent| absent.reason.clone());
+    let because =
+        absent.map_or_else(|| Reason::Note { text: "the plan has no such step".to_owned() }, |absent| absent.reason.clone());
     let is_event = matches!(because, Reason::Event { .. });
     let is_under_way = task.state == TaskState::Running;
     if is_under_way && (task.cancel_asked || !is_event) {

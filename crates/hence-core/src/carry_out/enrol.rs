@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Work, WishResult};
+use super::{WishResult, Work};
 use crate::definition::{Again, Definition};
 use crate::history::RecordKind;
 use crate::name::{Name, TimelineId};
@@ -16,7 +16,7 @@ use crate::wish::StoredWish;
 /// Whether an enrolment fits the definition, before anything is accepted.
 /// # Errors
 /// The code and the problem: another type of entity, a missing instant, a fact of the wrong type.
-pub fn check(
+pub(super) fn check(
     definition: &Definition,
     kind: &Name,
     given: &BTreeMap<Name, Timestamp>,

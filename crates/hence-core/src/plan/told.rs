@@ -37,9 +37,8 @@ pub enum ShiftError {
 /// [`ShiftError`]: the event does not carry what the rule needs.
 pub fn shift_of(shift: &Interpolation, data: &serde_json::Value) -> Result<Offset, ShiftError> {
     let context = Context::new().with("event", Value::from_json(data));
-    let text = shift
-        .render(&context)
-        .map_err(|error| ShiftError::Render { rule: shift.to_string(), problem: error.to_string() })?;
+    let text =
+        shift.render(&context).map_err(|error| ShiftError::Render { rule: shift.to_string(), problem: error.to_string() })?;
     Offset::parse(&text).map_err(|_| ShiftError::Span { text })
 }
 
