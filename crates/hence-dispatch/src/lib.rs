@@ -8,6 +8,9 @@ mod port;
 mod registry;
 mod secret;
 
+mod handler;
+mod log;
+
 #[cfg(feature = "webhook")]
 mod guard;
 #[cfg(feature = "webhook")]
@@ -22,8 +25,10 @@ mod conformance_attempt;
 
 #[cfg(feature = "webhook")]
 pub use guard::path_segment;
+pub use handler::{HandlerContext, HandlerError, HandlerReply, Handlers};
 #[cfg(feature = "webhook")]
 pub use http_facts::{FactsRequest, HttpFacts};
+pub use log::Log;
 pub use port::{Attempt, CancelSignal, DEADLINE_SLACK, Destination, Dispatcher, LogLevel, Problem, Reply};
 pub use registry::Dispatchers;
 pub use secret::Secret;
