@@ -1,0 +1,86 @@
+//! Facts from the user's own SQLite file: one row of one statement, read only.
+//!
+//! The file is opened for each reading, without the right to write, so nothing of the user's can be changed or kept locked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind};
+
+/// How long another program may keep the file locked.
+const BUSY_WAIT: Duration = Duration::from_secs(2);
+
+/// A file that facts are read from.
+#[derive(Debug)]
+pub struct SqliteFacts {
+    path: PathBuf,
+}
+
+impl SqliteFacts {
+    /// Facts from this file; it is not touched before the first reading.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The first row of the statement as a JSON object by column name; `None` when there is no row. Blocks.
+    ///
+    /// `$1` in the statement is the entity's id. Blobs are refused.
+    /// # Errors
+    /// [`ErrorKind::Unavailable`]: the file cannot be opened or read. [`ErrorKind::Invalid`]: the statement does not fit.
+    pub fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, Value>>, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let unavailable = |error: rusqlite::Error| {
+            Error::new(ErrorKind::Unavailable, format!("cannot read {}: {error}", self.path.display())).caused_by(error)
+        };
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
+        connection.busy_timeout(BUSY_WAIT).map_err(unavailable)?;
+        let mut statement = connection.prepare(sql).map_err(unavailable)?;
+        if let Some(index) = statement.parameter_index("$1").map_err(unavailable)? {
+            statement.raw_bind_parameter(index, entity_id).map_err(unavailable)?;
+        }
+        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = statement.raw_query();
+        let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
+        let mut object = Map::new();
+        for (index, name) in names.into_iter().enumerate() {
+            let value = json_of(row.get_ref(index).map_err(unavailable)?);
+            let value = value.ok_or_else(|| Error::new(ErrorKind::Invalid, format!("column `{name}` is a blob or no number")))?;
+            object.insert(name, value);
+        }
+        Ok(Some(object))
+    }
+}
+
+fn json_of(value: ValueRef<'_>) -> Option<Value> {
+    match value {
+        ValueRef::Null => Some(Value::Null),
+        ValueRef::Integer(number) => Some(Value::from(number)),
+        ValueRef::Real(number) => serde_json::Number::from_f64(number).map(Value::Number),
+        ValueRef::Text(text) => Some(Value::String(String::from_utf8_lossy(text).into_owned())),
+        ValueRef::Blob(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: facts come as JSON and nothing can be written. Method: a real file in a temporary folder.
+    use super::*;
+
+    #[test]
+    fn a_row_becomes_an_object_and_writing_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("create table account (id text, email text, paid_at text, hits int); insert into account values ('42', 'a@b.c', null, 7)").unwrap();
+        let facts = SqliteFacts::new(path);
+        let row = facts.read("select email, paid_at, hits from account where id = $1", "42").unwrap().unwrap();
+        assert_eq!(Value::Object(row), serde_json::json!({ "email": "a@b.c", "paid_at": null, "hits": 7 }));
+        assert!(facts.read("select email from account where id = $1", "43").unwrap().is_none());
+        assert!(facts.read("delete from account where id = $1", "42").is_err());
+        assert!(facts.read("select nothing from account", "42").is_err());
+    }
+}

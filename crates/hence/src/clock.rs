@@ -1,0 +1,90 @@
+//! The one place that reads or waits for time.
+//!
+//! The store says which clock holds: the system's, or a virtual one that stands still until somebody advances it. All processes on
+//! one store therefore agree. Waiting is in real time, in steps of at most a second, so that a machine that slept is noticed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hence_store::Store;
+use hence_store::port::ClockSetting;
+use jiff::Timestamp;
+
+use crate::error::Error;
+
+/// The longest single wait.
+pub const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The clock of a store.
+#[derive(Clone)]
+pub struct Clock {
+    store: Arc<dyn Store>,
+}
+
+/// What the clock shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The instant.
+    pub now: Timestamp,
+    /// For a virtual clock: how far it has been advanced; it moves there as fast as the work allows.
+    pub target: Option<Timestamp>,
+}
+
+impl Clock {
+    /// The clock of this store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// What it shows now, whole microseconds.
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn read(&self) -> Result<Reading, Error> {
+        Ok(match self.store.clock().await? {
+            ClockSetting::System => Reading { now: wall(), target: None },
+            ClockSetting::Virtual { now, target } => Reading { now, target: Some(target) },
+        })
+    }
+
+    /// Makes the clock virtual, standing at `at`.
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn make_virtual(&self, at: Timestamp) -> Result<(), Error> {
+        Ok(self.store.set_clock(ClockSetting::Virtual { now: at, target: at }).await?)
+    }
+
+    /// Asks a virtual clock to move to `target`; an engine moves it there, stopping at everything that is due on the way.
+    /// # Errors
+    /// The clock is the system's, `target` lies behind it, or the store cannot be written.
+    pub async fn advance(&self, target: Timestamp) -> Result<(), Error> {
+        match self.store.clock().await? {
+            ClockSetting::System => Err(Error::Refused {
+                code: "HNC-0311",
+                problem: "the clock is the system's and cannot be advanced".to_owned(),
+            }),
+            ClockSetting::Virtual { now, target: before } if target >= now && target >= before => {
+                Ok(self.store.set_clock(ClockSetting::Virtual { now, target }).await?)
+            }
+            ClockSetting::Virtual { now, target: before } => Err(Error::Refused {
+                code: "HNC-0312",
+                problem: format!("{target} lies behind the clock, which goes from {now} to {before}"),
+            }),
+        }
+    }
+
+    /// Lets a virtual clock show `now`; only the engine does this, on the way to the target.
+    pub(crate) async fn step(&self, now: Timestamp, target: Timestamp) -> Result<(), Error> {
+        Ok(self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?)
+    }
+}
+
+/// The wall clock, whole microseconds: what the stores keep.
+pub fn wall() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+/// Waits in real time, at most [`WAIT_MAX`].
+pub(crate) async fn wait(span: Duration) {
+    tokio::time::sleep(span.clamp(Duration::from_millis(1), WAIT_MAX)).await;
+}

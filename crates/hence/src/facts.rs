@@ -1,0 +1,147 @@
+//! Reading facts: from databases and over HTTP, by the names that the definition uses and the configuration explains.
+//!
+//! A fact that cannot be read is a problem to be tried again, never a value. What was read is typed by the definition.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hence_core::answer::Problem;
+use hence_core::definition::{Definition, FactGroup, FactSource};
+use hence_core::expression::Context;
+use hence_core::name::EntityKey;
+use hence_core::value::{Facts, Value};
+use serde_json::Map;
+
+/// A database that facts are read from.
+#[async_trait]
+pub trait FactReader: Send + Sync {
+    /// The first row of a statement as a JSON object, `None` when there is no row; `$1` in it is the entity's id.
+    /// # Errors
+    /// What kept it from being read; it is tried again.
+    async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String>;
+}
+
+/// Facts from an SQLite file, opened for reading only.
+pub struct SqliteReader {
+    facts: Arc<hence_store::facts::SqliteFacts>,
+}
+
+impl SqliteReader {
+    /// Reads from this file; it is opened anew for each reading, so that it may be moved or made later.
+    pub fn new(path: impl Into<std::path::PathBuf>) -> Self {
+        Self { facts: Arc::new(hence_store::facts::SqliteFacts::new(path.into())) }
+    }
+}
+
+#[async_trait]
+impl FactReader for SqliteReader {
+    async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String> {
+        let (facts, sql, id) = (Arc::clone(&self.facts), sql.to_owned(), entity_id.to_owned());
+        let read = tokio::task::spawn_blocking(move || facts.read(&sql, &id));
+        read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+}
+
+/// All places that facts can be read from.
+#[derive(Clone, Default)]
+pub struct FactReaders {
+    databases: BTreeMap<String, Arc<dyn FactReader>>,
+    #[cfg(feature = "webhook")]
+    http: Option<hence_dispatch::HttpFacts>,
+}
+
+impl FactReaders {
+    /// Adds a database under the name that definitions use as `source`.
+    #[must_use]
+    pub fn with_database(mut self, name: &str, reader: Arc<dyn FactReader>) -> Self {
+        self.databases.insert(name.to_owned(), reader);
+        self
+    }
+
+    /// Adds the targets that definitions use as `http`.
+    #[cfg(feature = "webhook")]
+    #[must_use]
+    pub fn with_http(mut self, http: hence_dispatch::HttpFacts) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Reads those of the named groups that have a source, and takes the rest from `known`.
+    /// # Errors
+    /// The first group that cannot be read, or whose fields are not of their types.
+    pub(crate) async fn read(
+        &self,
+        definition: &Definition,
+        groups: &BTreeSet<String>,
+        entity: &EntityKey,
+        known: &Facts,
+    ) -> Result<Facts, Problem> {
+        let mut facts = known.clone();
+        for (name, group) in &definition.facts {
+            if group.source.is_none() || !groups.contains(name.as_str()) {
+                continue;
+            }
+            let fields = self.group(group, entity).await.map_err(|problem| Problem {
+                code: "facts-not-read".to_owned(),
+                message: format!("facts `{name}`: {problem}"),
+            })?;
+            for (field, kind) in &group.fields {
+                let json = fields.get(field.as_str()).unwrap_or(&serde_json::Value::Null);
+                let value = kind.accept(json).map_err(|error| Problem {
+                    code: "facts-not-typed".to_owned(),
+                    message: format!("facts `{name}.{field}`: {error}"),
+                })?;
+                facts.insert(name.as_str(), field.as_str(), value);
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn group(&self, group: &FactGroup, entity: &EntityKey) -> Result<Map<String, serde_json::Value>, String> {
+        match &group.source {
+            None => Ok(Map::new()),
+            Some(FactSource::Sql { source, sql }) => {
+                let reader = self.databases.get(source.as_str());
+                let reader = reader.ok_or_else(|| format!("the database `{source}` is not configured"))?;
+                let row = reader.read(sql, entity.id()).await?;
+                row.ok_or_else(|| format!("the database `{source}` has no row for {entity}"))
+            }
+            Some(FactSource::Http { target, path }) => {
+                let context = Context::new().with("entity", Value::String(path_segment(entity.id())));
+                let path = path.render(&context).map_err(|error| error.to_string())?;
+                let timeout = Duration::try_from(group.timeout).unwrap_or(Duration::from_secs(5));
+                self.http(target.as_str(), path, timeout).await
+            }
+        }
+    }
+
+    #[cfg(feature = "webhook")]
+    async fn http(&self, target: &str, path: String, timeout: Duration) -> Result<Map<String, serde_json::Value>, String> {
+        let Some(http) = &self.http else { return Err(format!("the target `{target}` is not configured")) };
+        let request = hence_dispatch::FactsRequest {
+            target: target.to_owned(),
+            path,
+            id: format!("facts_{:016x}", fastrand::u64(..)),
+            sent_at: crate::clock::wall(),
+            timeout,
+        };
+        http.read(&request).await.map_err(|problem| problem.message().to_owned())
+    }
+
+    #[cfg(not(feature = "webhook"))]
+    async fn http(&self, target: &str, _path: String, _timeout: Duration) -> Result<Map<String, serde_json::Value>, String> {
+        Err(format!("the target `{target}` cannot be reached: this build has no HTTP (feature `webhook`)"))
+    }
+}
+
+#[cfg(feature = "webhook")]
+fn path_segment(id: &str) -> String {
+    hence_dispatch::path_segment(id)
+}
+
+#[cfg(not(feature = "webhook"))]
+fn path_segment(id: &str) -> String {
+    id.to_owned()
+}
