@@ -4,16 +4,38 @@
 //! names refer to what exists, expressions are typed, rules can be computed. Leaves to others: reading documents (`format`),
 //! judging them (`check`, `lint`), what follows from a definition (`plan`).
 
+mod canonical;
+mod check;
+mod codes;
+mod document;
+mod format;
+mod lint;
+mod schema;
+mod scope;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Calendar, Offset, TimeOfDay, Zone};
+use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::interpolation::Interpolation;
 use crate::name::{DefinitionHash, EventName, Name};
 use crate::recurrence::Recurrence;
 use crate::value::{FactTypes, FieldType};
+
+pub use codes::CODES;
+pub use schema::json_schema;
+
+/// A definition that can be used, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The definition.
+    pub definition: Definition,
+    /// What is allowed but probably not meant, in the order of the document.
+    pub warnings: Vec<Diagnostic>,
+}
 
 /// One version of a user's document.
 #[derive(Debug, Clone)]
@@ -51,6 +73,30 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// Reads and checks a document: TOML as `docs/reference/definition.md` describes it.
+    ///
+    /// ```
+    /// use hence_core::definition::Definition;
+    /// let source = r#"
+    ///     [timeline]
+    ///     name = "greeting"
+    ///     entity = "account"
+    ///     anchor = "created_at"
+    ///     [step.greet]
+    ///     due = "1 day"
+    ///     do = { log = "hello {entity}" }
+    /// "#;
+    /// let loaded = Definition::load(source).unwrap();
+    /// assert_eq!(loaded.definition.steps.len(), 1);
+    /// let problems = Definition::load(&source.replace("due", "deu")).unwrap_err();
+    /// assert_eq!(problems[0].help, "did you mean `due`?");
+    /// ```
+    /// # Errors
+    /// Every problem of the document that can be seen without facts, in the order of their places; never an empty list.
+    pub fn load(source: &str) -> Result<Loaded, Vec<Diagnostic>> {
+        format::load(source)
+    }
+
     /// The step of that name.
     pub fn step(&self, name: &Name) -> Option<&Step> {
         self.steps.iter().find(|step| &step.name == name)
@@ -58,7 +104,7 @@ impl Definition {
 
     /// The declared type of every field, by group.
     pub fn fact_types(&self) -> FactTypes {
-        let types = |group: &FactGroup| group.fields.iter().map(|(field, kind)| (field.to_string(), kind.clone())).collect();
+        let types = |group: &FactGroup| group.fields.iter().map(|(field, kind)| (field.to_string(), *kind)).collect();
         self.facts.iter().map(|(name, group)| (name.to_string(), types(group))).collect()
     }
 

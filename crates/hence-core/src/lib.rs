@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod carry_out;
 pub mod decide;
 pub mod definition;
+pub mod diagnostic;
 pub mod due;
 pub mod expression;
 pub mod history;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test may stop at the first surprise
 
 mod calendar;
+mod definition;
+mod definition_broken;
+mod definition_keys;
 mod due;
 mod hours;
 mod oracle;
