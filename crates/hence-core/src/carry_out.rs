@@ -97,29 +97,32 @@ pub fn finish(
     Ok(work.changes)
 }
 
-/// A new task that does what an ended one did, at once; linked to it by its reason.
-pub fn run_again(snapshot: &EntitySnapshot, ended: &Record, body: &Task, actor: &str, now: Timestamp) -> ChangeSet {
+/// A new task that does what an ended one did, at once; linked to it by its reason. `action` is that of an ad-hoc task.
+pub fn run_again(
+    snapshot: &EntitySnapshot,
+    ended: &Record,
+    action: Option<serde_json::Value>,
+    actor: &str,
+    now: Timestamp,
+) -> ChangeSet {
     let mut changes = ChangeSet::new(snapshot.entity.clone());
-    let again = snapshot.records.iter().filter(|record| record.step == ended.step && record.kind.final_state().is_some()).count();
-    let task = ended.task.map_or_else(String::new, |task| task.to_string());
     changes.planned_from = Some(snapshot.version);
-    changes.created.push(Task {
-        id: TaskId(-1),
-        occurrence: format!("{}#{}", ended.occurrence, again + 1),
+    let Some(step) = ended.step.clone() else { return changes };
+    let base = ended.occurrence.split_once('#').map_or(ended.occurrence.as_str(), |(base, _)| base);
+    let is_same = |record: &&Record| record.timeline == ended.timeline && record.step == ended.step;
+    let before = snapshot.records.iter().filter(is_same).filter(|record| record.kind.final_state().is_some()).count();
+    let task = ended.task.map_or_else(String::new, |task| task.to_string());
+    let wanted = crate::plan::Wanted {
+        step,
+        occurrence: format!("{base}#{}", before + 1),
         due_at: now,
-        wake_at: now,
-        state: TaskState::Scheduled,
-        fence: Fence(0),
-        started_at: None,
-        attempt: 0,
-        takeovers: 0,
-        possible_duplicate: false,
-        cancel_asked: false,
-        answer_awaited: false,
-        created_at: now,
         reason: Reason::Person { actor: actor.to_owned(), text: format!("run {task} again") },
-        ..body.clone()
-    });
+    };
+    let timeline = ended.timeline.unwrap_or(TimelineId(0));
+    let mut task = crate::reconcile::task_of(wanted, TaskId(-1), (timeline, &snapshot.entity), now);
+    task.timeline = ended.timeline;
+    task.action = action;
+    changes.created.push(task);
     changes
 }
 

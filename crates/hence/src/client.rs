@@ -1,0 +1,147 @@
+//! The client: everything that a program or a person tells and asks.
+//!
+//! Telling is durable when the call returns, whether an engine runs or not: the wish is in the inbox first and carried out at once
+//! where that is possible. Operating on a task is the conditional write itself and answers at once. Cloning is cheap.
+
+mod operate;
+mod tell;
+
+use std::sync::{Arc, RwLock};
+
+use hence_core::definition::Definition;
+use hence_core::library::Library;
+use hence_core::name::Name;
+use hence_core::wish::Wish;
+use hence_store::Store;
+use hence_store::port::{InboxEntry, StoredDefinition};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::facts::FactReaders;
+
+pub use operate::CancelAnswer;
+pub use tell::{Enrolment, Telling, Told};
+
+/// Tells and asks. See the module.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    library: RwLock<Library>,
+    readers: FactReaders,
+    actor: String,
+    /// Raised when something was told, so that an engine of this process looks at once.
+    told: Notify,
+}
+
+impl Client {
+    /// A client of this store. `actor` is kept with everything it tells, such as `app` or `cli:anna`.
+    /// # Errors
+    /// The store cannot be read, or a definition in it cannot.
+    pub async fn open(store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Self, Error> {
+        let clock = Clock::new(Arc::clone(&store));
+        let library = RwLock::new(Library::default());
+        let shared = Shared { store, clock, library, readers, actor: actor.to_owned(), told: Notify::new() };
+        let client = Self { shared: Arc::new(shared) };
+        client.reload().await?;
+        Ok(client)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// The store's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The instant, by the store's clock.
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.shared.clock.read().await?.now)
+    }
+
+    /// The definitions that are loaded.
+    pub fn library(&self) -> Library {
+        self.shared.library.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn readers(&self) -> &FactReaders {
+        &self.shared.readers
+    }
+
+    pub(crate) fn actor(&self) -> &str {
+        &self.shared.actor
+    }
+
+    pub(crate) fn told(&self) -> &Notify {
+        &self.shared.told
+    }
+
+    /// Checks a document and makes it the version that new enrolments follow; doing so twice changes nothing.
+    ///
+    /// Entities that are enrolled already keep the version that they were enrolled with.
+    /// # Errors
+    /// [`Error::Definition`]: every problem of the document; nothing was stored.
+    pub async fn put_definition(&self, source: &str) -> Result<Arc<Definition>, Error> {
+        let definition = Arc::new(Definition::load(source).map_err(Error::Definition)?.definition);
+        let stored = StoredDefinition {
+            hash: definition.hash.clone(),
+            name: definition.name.clone(),
+            source: source.to_owned(),
+            created_at: self.now().await?,
+            is_current: true,
+        };
+        self.store().put_definition(stored).await?;
+        let mut library = self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        library.add(Arc::clone(&definition));
+        Ok(definition)
+    }
+
+    /// Loads every definition of the store anew.
+    /// # Errors
+    /// The store cannot be read, or a definition in it cannot: it was written by a newer release.
+    pub async fn reload(&self) -> Result<(), Error> {
+        let known = self.library();
+        let mut library = Library::default();
+        for stored in self.store().definitions().await? {
+            let definition = match known.version(&stored.hash) {
+                Some(definition) => Arc::clone(definition),
+                None => Arc::new(Definition::load(&stored.source).map_err(Error::Definition)?.definition),
+            };
+            if stored.is_current {
+                library.add(definition);
+            } else {
+                library.add_older(definition);
+            }
+        }
+        *self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner) = library;
+        Ok(())
+    }
+
+    /// The library, loaded anew if another process stored the definition that one of these wishes is for.
+    pub(crate) async fn library_for(&self, entries: impl Iterator<Item = &InboxEntry>) -> Result<Library, Error> {
+        let library = self.library();
+        let is_unknown = |name: &Name| library.current(name).is_none();
+        let mut names = entries.filter_map(|entry| match entry {
+            InboxEntry::Wish(stored) => match &stored.wish {
+                Wish::Enrol { timeline, .. } => Some(timeline),
+                _ => None,
+            },
+            InboxEntry::Unreadable { .. } => None,
+        });
+        if names.any(is_unknown) || library.all_current().next().is_none() {
+            self.reload().await?;
+        }
+        Ok(self.library())
+    }
+}

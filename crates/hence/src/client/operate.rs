@@ -1,0 +1,167 @@
+//! Operating on one stored task: cancel, hold, release, run now, move. Each is the conditional write itself and answers at once.
+
+use hence_core::carry_out;
+use hence_core::name::{Fence, TaskId};
+use hence_core::reason::Reason;
+use hence_core::task::{AttemptEnd, Refused, Task, TaskEvent, TaskState};
+use hence_core::timeline::ChangeSet;
+use hence_store::port::Written;
+use jiff::Timestamp;
+
+use super::Client;
+use crate::error::Error;
+use crate::settle;
+
+/// How often a write is tried again because another came first.
+const TRIES_MAX: usize = 16;
+
+/// What a cancel came to (G13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelAnswer {
+    /// No attempt ever starts.
+    Cancelled,
+    /// An attempt is under way: no further one starts.
+    AlreadyRunning {
+        /// Its number.
+        attempt: u32,
+        /// Its fence.
+        fence: Fence,
+    },
+    /// It was final before.
+    Already(TaskState),
+}
+
+impl Client {
+    /// Cancels a task.
+    /// # Errors
+    /// [`Error::NotFound`], or the store cannot be written.
+    pub async fn cancel(&self, id: TaskId, text: &str) -> Result<CancelAnswer, Error> {
+        match self.change(id, TaskEvent::Cancel { reason: self.person(text) }).await {
+            Ok(task) if task.state == TaskState::Running => {
+                Ok(CancelAnswer::AlreadyRunning { attempt: task.attempt, fence: task.fence })
+            }
+            Ok(_) => Ok(CancelAnswer::Cancelled),
+            Err(Change::Refused(Refused::Already(state))) => Ok(CancelAnswer::Already(state)),
+            Err(change) => Err(change.into()),
+        }
+    }
+
+    /// Lets a task wait for a person.
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`]: it is not scheduled; or the store cannot be written.
+    pub async fn hold(&self, id: TaskId, text: &str) -> Result<Task, Error> {
+        Ok(self.change(id, TaskEvent::Hold { reason: self.person(text) }).await?)
+    }
+
+    /// Lets a held task go on.
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`]: it is not held; or the store cannot be written.
+    pub async fn release(&self, id: TaskId, text: &str) -> Result<Task, Error> {
+        Ok(self.change(id, TaskEvent::Release { reason: self.person(text) }).await?)
+    }
+
+    /// Makes a waiting or held task due now; a final one is done once more, as a new task that is linked to it.
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`]: it is running; or the store cannot be written.
+    pub async fn run_now(&self, id: TaskId, text: &str) -> Result<(), Error> {
+        match self.change(id, TaskEvent::RunNow { reason: self.person(text) }).await {
+            Ok(_) => {}
+            Err(Change::Refused(Refused::Already(_))) => self.run_again(id).await?,
+            Err(change) => return Err(change.into()),
+        }
+        self.told().notify_one();
+        Ok(())
+    }
+
+    /// Gives a waiting task another instant.
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`]: it is running or final; or the store cannot be written.
+    pub async fn reschedule(&self, id: TaskId, due_at: Timestamp, text: &str) -> Result<Task, Error> {
+        let task = self.change(id, TaskEvent::Move { due_at, reason: self.person(text) }).await?;
+        self.told().notify_one();
+        Ok(task)
+    }
+
+    /// Ends an attempt whose receiver said that it answers later, under the fence that the attempt carried.
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`]: the fence is outdated or the task is final; or the store cannot be written.
+    pub async fn complete(&self, id: TaskId, fence: Fence, outcome: hence_core::name::Name, result: serde_json::Value) -> Result<Task, Error> {
+        let reason = Reason::Answered {
+            to: "answered later".to_owned(),
+            facts: std::collections::BTreeMap::new(),
+            when: None,
+            result,
+            possible_duplicate: false,
+        };
+        Ok(self.change(id, TaskEvent::End { fence, end: AttemptEnd::Done { outcome, reason } }).await?)
+    }
+
+    fn person(&self, text: &str) -> Reason {
+        Reason::Person { actor: self.actor().to_owned(), text: text.to_owned() }
+    }
+
+    async fn change(&self, id: TaskId, event: TaskEvent) -> Result<Task, Change> {
+        for _ in 0..TRIES_MAX {
+            let view = self.store().task(id).await.map_err(Error::from)?;
+            let view = view.ok_or_else(|| Error::NotFound(id.to_string()))?;
+            let Some(task) = view.live else {
+                let state = view.records.iter().rev().find_map(|row| row.record.kind.final_state());
+                return Err(Change::Refused(Refused::Already(state.unwrap_or(TaskState::Done))));
+            };
+            let now = self.now().await?;
+            let snapshots = self.store().snapshots(std::slice::from_ref(&task.entity)).await.map_err(Error::from)?;
+            let Some(snapshot) = snapshots.into_iter().next() else { continue };
+            let changes =
+                carry_out::finish(&snapshot, &task, event.clone(), &self.library(), now).map_err(Change::Refused)?;
+            let after = changes.transitions.iter().find(|write| write.id == id).map(|write| write.task.clone());
+            if self.write(changes, now).await? {
+                return Ok(after.unwrap_or(task));
+            }
+        }
+        Err(Error::Contended(id.to_string()).into())
+    }
+
+    async fn run_again(&self, id: TaskId) -> Result<(), Error> {
+        for _ in 0..TRIES_MAX {
+            let Some(view) = self.store().task(id).await? else { return Err(Error::NotFound(id.to_string())) };
+            let Some(ended) = view.records.iter().rev().find(|row| row.record.kind.final_state().is_some()) else {
+                return Err(Error::NotFound(id.to_string()));
+            };
+            let now = self.now().await?;
+            let snapshots = self.store().snapshots(std::slice::from_ref(&view.origin.entity)).await?;
+            let Some(snapshot) = snapshots.into_iter().next() else { continue };
+            let changes = carry_out::run_again(&snapshot, &ended.record, view.origin.action.clone(), self.actor(), now);
+            if self.write(changes, now).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended(id.to_string()))
+    }
+
+    async fn write(&self, mut changes: ChangeSet, now: Timestamp) -> Result<bool, Error> {
+        settle::number(self, std::iter::once(&mut changes)).await?;
+        let written = self.store().write(None, vec![changes], now).await?;
+        Ok(written.first() == Some(&Written::Applied))
+    }
+}
+
+/// Why a change was not made: the task refuses it, or something failed.
+enum Change {
+    Refused(Refused),
+    Failed(Error),
+}
+
+impl From<Error> for Change {
+    fn from(error: Error) -> Self {
+        Change::Failed(error)
+    }
+}
+
+impl From<Change> for Error {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Failed(error) => error,
+            Change::Refused(refused) => Error::Refused { code: "HNC-0310", problem: refused.to_string() },
+        }
+    }
+}
