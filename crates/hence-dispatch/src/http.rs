@@ -16,12 +16,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::{Client, Response, redirect, retry};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use crate::guard::{Denied, GuardedResolver, Lookup, Reach};
 use crate::port::Problem;
+use crate::tls::client_config;
 
 /// Longest body of an answer that is read, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -40,7 +39,8 @@ pub(crate) struct Clients {
 impl Clients {
     /// Sets the clients up; `roots_pem` are certificates trusted beside the usual ones.
     pub(crate) fn new(roots_pem: Option<&str>, lookup: Arc<dyn Lookup>) -> Result<Clients, Problem> {
-        let tls = tls(roots_pem)?;
+        let mut tls = client_config(roots_pem)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Clients {
             public: client(tls.clone(), Reach::Public, Arc::clone(&lookup))?,
             private: client(tls, Reach::Private, lookup)?,
@@ -53,24 +53,6 @@ impl Clients {
             Reach::Private => &self.private,
         }
     }
-}
-
-fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, Problem> {
-    let problem = |what: String| Problem::new("bad-certificate", what);
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for certificate in CertificateDer::pem_slice_iter(roots_pem.unwrap_or_default().as_bytes()) {
-        let certificate = certificate.map_err(|error| problem(format!("the extra certificates are no PEM: {error}")))?;
-        roots.add(certificate).map_err(|error| problem(format!("an extra certificate cannot be used: {error}")))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| problem(format!("cannot set up TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 fn client(tls: ClientConfig, reach: Reach, lookup: Arc<dyn Lookup>) -> Result<Client, Problem> {

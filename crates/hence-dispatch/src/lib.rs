@@ -13,16 +13,24 @@ mod log;
 
 #[cfg(feature = "webhook")]
 mod guard;
+
+#[cfg(feature = "email")]
+mod email;
+
 #[cfg(feature = "webhook")]
 mod http;
 #[cfg(feature = "webhook")]
 mod http_facts;
+#[cfg(any(feature = "webhook", feature = "email"))]
+mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 
 #[cfg(test)]
 mod conformance_attempt;
 
+#[cfg(feature = "email")]
+pub use email::{MailServer, Mails};
 #[cfg(feature = "webhook")]
 pub use guard::path_segment;
 pub use handler::{HandlerContext, HandlerError, HandlerReply, Handlers};
