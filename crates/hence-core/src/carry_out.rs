@@ -14,7 +14,7 @@ use crate::library::Library;
 use crate::name::{EntityKey, Fence, Name, TaskId, TimelineId, WishId};
 use crate::plan::{EndedTask, SeenEvent};
 use crate::reason::Reason;
-use crate::task::{Refused, Task, TaskEvent, TaskState, Transition};
+use crate::task::{Refused, Task, TaskEvent, Transition};
 use crate::timeline::{ChangeSet, EntitySnapshot, TaskWrite, Timeline};
 use crate::value::Facts;
 use crate::wish::{StoredWish, Wish};

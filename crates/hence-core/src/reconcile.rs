@@ -81,7 +81,9 @@ fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut C
         absent.map_or_else(|| Reason::Note { text: "the plan has no such step".to_owned() }, |absent| absent.reason.clone());
     let is_event = matches!(because, Reason::Event { .. });
     let is_under_way = task.state == TaskState::Running;
-    if is_under_way && (task.cancel_asked || !is_event) {
+    // What a person wanted done again stands beside the plan; only an event takes it back.
+    let is_wanted_by_person = matches!(task.reason, Reason::Person { .. });
+    if (is_under_way && (task.cancel_asked || !is_event)) || (is_wanted_by_person && !is_event) {
         changes.kept += 1;
         return;
     }

@@ -4,6 +4,7 @@
 //! and when (`hence`). Read the modules in this order.
 
 pub mod error;
+pub mod facts;
 pub mod port;
 
 mod changes;

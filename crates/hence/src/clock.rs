@@ -88,3 +88,8 @@ pub fn wall() -> Timestamp {
 pub(crate) async fn wait(span: Duration) {
     tokio::time::sleep(span.clamp(Duration::from_millis(1), WAIT_MAX)).await;
 }
+
+/// Where real elapsed time is counted from.
+pub(crate) fn started() -> std::time::Instant {
+    std::time::Instant::now()
+}

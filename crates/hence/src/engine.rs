@@ -1,0 +1,276 @@
+//! The engine: performs what the scheduler says, and reports back to it.
+//!
+//! Owns the lease, the attempts under way and the batch of their ends. Decides nothing: the scheduler says what to do, `decide` and
+//! `answer` say what a firing and a reply mean. Stop order: starts, attempts, outcomes, lease.
+
+mod attempt;
+mod finish;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hence_core::name::Fence;
+use hence_core::task::{AttemptEnd, Task};
+use hence_dispatch::Dispatchers;
+use hence_store::port::{Lease, StartRequest};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+use crate::clock;
+use crate::error::Error;
+use crate::scheduler::{Action, Event, Limits, Scheduler};
+
+/// The most wishes that are carried out in one go.
+const SETTLE_BATCH: usize = 500;
+/// The most orphans that are taken over in one go.
+const ORPHAN_BATCH: usize = 500;
+
+/// What an engine keeps to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// The most attempts under way at once; 64 by default.
+    pub attempts_max: usize,
+    /// The most starts a second of what has been due for over a minute; 200 by default.
+    pub catch_up_per_second: u32,
+    /// The seed of the retries' jitter; random by default.
+    pub seed: Option<u64>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { attempts_max: 64, catch_up_per_second: 200, seed: None }
+    }
+}
+
+/// What an engine has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Attempts that were started.
+    pub started: u64,
+    /// Attempts whose end was written.
+    pub written: u64,
+    /// Running tasks of a node that is gone, taken over.
+    pub taken_over: u64,
+}
+
+/// Makes happen what is due.
+pub struct Engine {
+    client: Client,
+    dispatchers: Arc<Dispatchers>,
+    options: EngineOptions,
+}
+
+/// One attempt that ended, to be written.
+pub(crate) struct Ended {
+    task: Task,
+    end: AttemptEnd,
+}
+
+struct Performer {
+    client: Client,
+    dispatchers: Arc<Dispatchers>,
+    lease: Lease,
+    store_id: Arc<str>,
+    attempts: JoinSet<Ended>,
+    summary: Summary,
+    began: Instant,
+}
+
+impl Engine {
+    /// An engine over this client's store.
+    pub fn new(client: Client, dispatchers: Dispatchers, options: EngineOptions) -> Self {
+        Self { client, dispatchers: Arc::new(dispatchers), options }
+    }
+
+    /// Runs until `stop` is cancelled and everything that was started has ended and is written.
+    /// # Errors
+    /// Another engine owns the store; the store fails; or the lease was lost, and another engine goes on.
+    pub async fn run(self, stop: CancellationToken) -> Result<Summary, Error> {
+        if let Some(seed) = self.options.seed {
+            fastrand::seed(seed);
+        }
+        let node = format!("node_{}", uuid::Uuid::new_v4().simple());
+        let now = self.client.now().await?;
+        let lease = self.client.store().take_lease(&node, now).await?;
+        let store_id = self.client.store().identity().await?.store_id;
+        let mut performer = Performer {
+            client: self.client,
+            dispatchers: self.dispatchers,
+            lease,
+            store_id: store_id.into(),
+            attempts: JoinSet::new(),
+            summary: Summary::default(),
+            began: clock::started(),
+        };
+        let limits =
+            Limits { attempts_max: self.options.attempts_max.max(1), catch_up_per_second: self.options.catch_up_per_second.max(1) };
+        let result = performer.run(Scheduler::new(limits), &stop).await;
+        if result.is_err() {
+            performer.attempts.abort_all();
+        }
+        result.map(|()| performer.summary)
+    }
+}
+
+impl Performer {
+    async fn run(&mut self, mut scheduler: Scheduler, stop: &CancellationToken) -> Result<(), Error> {
+        self.take_over().await?;
+        let mut is_stop_told = false;
+        loop {
+            let reading = self.client.clock().read().await?;
+            let mut now = reading.now;
+            let woke = Event::Woke { elapsed: self.began.elapsed(), target: reading.target };
+            let mut actions: VecDeque<Action> = scheduler.on_event(now, woke).into();
+            if stop.is_cancelled() && !is_stop_told {
+                is_stop_told = true;
+                actions = scheduler.on_event(now, Event::StopAsked).into();
+            }
+            while let Some(action) = actions.pop_front() {
+                match action {
+                    Action::Wait { at_most } => {
+                        let ended = self.wait(at_most, stop, is_stop_told).await;
+                        let count = self.write(ended).await?;
+                        actions.extend(scheduler.on_event(now, Event::Written { count }));
+                    }
+                    Action::Stop => {
+                        self.client.store().release(&self.lease).await?;
+                        return Ok(());
+                    }
+                    Action::Step { to } => {
+                        self.client.clock().step(to, reading.target.unwrap_or(to)).await?;
+                        now = to;
+                    }
+                    action => {
+                        if let Some(event) = self.perform(action, now).await? {
+                            actions.extend(scheduler.on_event(now, event));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn perform(&mut self, action: Action, now: Timestamp) -> Result<Option<Event>, Error> {
+        match action {
+            Action::Settle => {
+                self.daily(now).await?;
+                let count = self.client.settle(SETTLE_BATCH).await?;
+                Ok(Some(Event::Settled { is_more: count == SETTLE_BATCH }))
+            }
+            Action::Start { from, to, limit } => {
+                let request = StartRequest { now, from, to, limit };
+                let tasks = self.client.store().start(&self.lease, request).await?;
+                let count = tasks.len();
+                self.begin(tasks, now).await?;
+                Ok(Some(Event::Started { count, asked: limit, is_backlog: from.is_none() }))
+            }
+            Action::Look => {
+                let next = self.client.store().due_soon(&self.lease, Timestamp::MAX, None, 1).await?;
+                Ok(Some(Event::Looked { next: next.first().map(|(at, _)| *at) }))
+            }
+            Action::Renew => {
+                self.client.store().renew(&self.lease, now).await?;
+                Ok(None)
+            }
+            Action::Wait { .. } | Action::Stop | Action::Step { .. } => Ok(None),
+        }
+    }
+
+    /// Starts the attempts of started tasks, each in a task of its own.
+    async fn begin(&mut self, tasks: Vec<Task>, now: Timestamp) -> Result<(), Error> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        self.summary.started += tasks.len() as u64;
+        let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
+        let snapshots = self.client.store().snapshots(&entities).await?;
+        for (task, snapshot) in tasks.into_iter().zip(snapshots) {
+            let attempt = attempt::Attempt {
+                client: self.client.clone(),
+                dispatchers: Arc::clone(&self.dispatchers),
+                store_id: Arc::clone(&self.store_id),
+                snapshot,
+                task: task.clone(),
+                now,
+            };
+            self.attempts.spawn(async move {
+                let end = attempt.run().await;
+                Ended { task, end }
+            });
+        }
+        Ok(())
+    }
+
+    /// The ends of attempts, once there is one; none when something was told, the engine is to stop, or the time is up.
+    async fn wait(&mut self, at_most: std::time::Duration, stop: &CancellationToken, is_stopping: bool) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        let first = if self.attempts.is_empty() {
+            tokio::select! {
+                () = clock::wait(at_most) => None,
+                () = self.client.told().notified() => None,
+                () = stop.cancelled(), if !is_stopping => None,
+            }
+        } else {
+            tokio::select! {
+                joined = self.attempts.join_next() => joined,
+                () = clock::wait(at_most) => None,
+                () = self.client.told().notified() => None,
+                () = stop.cancelled(), if !is_stopping => None,
+            }
+        };
+        // Those that ended meanwhile are written in the same batch. An attempt never panics: `attempt` catches what handlers do.
+        let mut next = first;
+        while let Some(joined) = next {
+            match joined {
+                Ok(end) => ended.push(end),
+                Err(error) => tracing::error!(%error, "an attempt broke; it is taken over at the next start"),
+            }
+            next = self.attempts.try_join_next();
+        }
+        ended
+    }
+
+    async fn write(&mut self, ended: Vec<Ended>) -> Result<usize, Error> {
+        let count = ended.len();
+        if count > 0 {
+            finish::write(&self.client, &self.lease, ended).await?;
+            self.summary.written += count as u64;
+        }
+        Ok(count)
+    }
+
+    /// Takes over what nodes that are gone have left running.
+    async fn take_over(&mut self) -> Result<(), Error> {
+        loop {
+            let orphans = self.client.store().orphans(&self.lease, ORPHAN_BATCH).await?;
+            if orphans.is_empty() {
+                return Ok(());
+            }
+            self.summary.taken_over += orphans.len() as u64;
+            finish::take_over(&self.client, &self.lease, orphans).await?;
+        }
+    }
+
+    /// What comes seldom: answers that were promised and did not come, and erasures.
+    async fn daily(&mut self, now: Timestamp) -> Result<(), Error> {
+        let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
+        if !overdue.is_empty() {
+            let ended = overdue.into_iter().map(|task| attempt::unanswered(&self.client, task, now)).collect();
+            finish::write(&self.client, &self.lease, ended).await?;
+        }
+        for entity in self.client.store().due_erasures(now, ORPHAN_BATCH).await? {
+            self.client.store().erase(&entity, now).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Ended {
+    fn fence(&self) -> Fence {
+        self.task.fence
+    }
+}

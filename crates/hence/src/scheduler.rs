@@ -1,0 +1,280 @@
+//! The scheduler: a state machine that takes an event and returns actions, and never waits.
+//!
+//! Owns when to settle the inbox, how many tasks to start and from which end of the queue, when to look ahead, when to renew the
+//! lease, when a virtual clock may move on, and in which order to stop. Leaves to the performer (`engine`): doing it and reporting
+//! back by the next event. Invariants: never more attempts than [`Limits::attempts_max`]; work that was due for longer than
+//! [`BACKLOG_AGE`] is started at most at [`Limits::catch_up_per_second`], so that what is due now is served beside a backlog;
+//! a virtual clock moves only when nothing is running, waiting in the inbox or due.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What has been due for longer than this is backlog.
+pub(crate) const BACKLOG_AGE: SignedDuration = SignedDuration::from_secs(60);
+/// The longest time between two passes (P of the guarantees).
+pub(crate) const PASS: Duration = Duration::from_secs(1);
+/// The time between two renewals of the lease (R of the guarantees).
+pub(crate) const RENEW: Duration = Duration::from_secs(2);
+/// The most tasks in one start.
+const START_MAX: usize = 1000;
+
+/// What the scheduler keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most attempts under way.
+    pub(crate) attempts_max: usize,
+    /// The most starts a second of what is backlog.
+    pub(crate) catch_up_per_second: u32,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A pass begins: the clock shows `now`, of real time `elapsed` has passed since the engine began.
+    Woke { elapsed: Duration, target: Option<Timestamp> },
+    /// This many wishes were carried out; `is_more` when the inbox was not emptied.
+    Settled { is_more: bool },
+    /// A start came back with this many tasks of those asked for.
+    Started { count: usize, asked: usize, is_backlog: bool },
+    /// The next task that is scheduled.
+    Looked { next: Option<Timestamp> },
+    /// This many attempts ended and were written.
+    Written { count: usize },
+    /// The engine is to stop.
+    StopAsked,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Carry out what is in the inbox.
+    Settle,
+    /// Start what is due between the two instants.
+    Start { from: Option<Timestamp>, to: Timestamp, limit: usize },
+    /// Find the next task that is scheduled.
+    Look,
+    /// Renew the lease.
+    Renew,
+    /// Let a virtual clock show this instant.
+    Step { to: Timestamp },
+    /// Wait for an end of an attempt, something told, or at most so long.
+    Wait { at_most: Duration },
+    /// Everything is written: give the lease back and stop.
+    Stop,
+}
+
+/// The state of the scheduler.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    limits: Limits,
+    running: usize,
+    is_stopping: bool,
+    elapsed: Duration,
+    renewed_at: Duration,
+    /// Starts of backlog that may be made now; filled with time.
+    tokens: f64,
+    target: Option<Timestamp>,
+    was_backlog_full: bool,
+}
+
+impl Scheduler {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            running: 0,
+            is_stopping: false,
+            elapsed: Duration::ZERO,
+            renewed_at: Duration::ZERO,
+            tokens: f64::from(limits.catch_up_per_second),
+            target: None,
+            was_backlog_full: false,
+        }
+    }
+
+    /// Attempts under way.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// What follows from an event at `now` by the store's clock.
+    pub(crate) fn on_event(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+        match event {
+            Event::Woke { elapsed, target } => self.woke(elapsed, target),
+            Event::Settled { is_more: true } => vec![Action::Settle],
+            Event::Settled { is_more: false } => self.start_due(now),
+            Event::Started { count, asked, is_backlog } => self.started(now, (count, asked), is_backlog),
+            Event::Looked { next } => self.looked(now, next),
+            Event::Written { count } => {
+                self.running = self.running.saturating_sub(count);
+                Vec::new()
+            }
+            Event::StopAsked => {
+                self.is_stopping = true;
+                self.stop_or_wait()
+            }
+        }
+    }
+
+    fn woke(&mut self, elapsed: Duration, target: Option<Timestamp>) -> Vec<Action> {
+        let passed = elapsed.saturating_sub(self.elapsed);
+        let rate = f64::from(self.limits.catch_up_per_second);
+        self.tokens = (self.tokens + passed.as_secs_f64() * rate).min(rate.max(1.0));
+        self.elapsed = elapsed;
+        self.target = target;
+        let mut actions = Vec::new();
+        if elapsed.saturating_sub(self.renewed_at) >= RENEW {
+            self.renewed_at = elapsed;
+            actions.push(Action::Renew);
+        }
+        if self.is_stopping {
+            actions.extend(self.stop_or_wait());
+        } else {
+            actions.push(Action::Settle);
+        }
+        actions
+    }
+
+    /// What is due now comes first, then the backlog as far as its tokens reach.
+    fn start_due(&mut self, now: Timestamp) -> Vec<Action> {
+        self.was_backlog_full = false;
+        match self.free() {
+            0 => self.wait(PASS),
+            free => vec![Action::Start { from: Some(backlog_end(now)), to: now, limit: free.min(START_MAX) }],
+        }
+    }
+
+    fn started(&mut self, now: Timestamp, (count, asked): (usize, usize), is_backlog: bool) -> Vec<Action> {
+        self.running += count;
+        if is_backlog {
+            self.tokens -= count as f64;
+            self.was_backlog_full = count == asked && count > 0;
+            return vec![Action::Look];
+        }
+        // Whole tokens only; at least none, at most what is free.
+        let limit = (self.tokens.max(0.0) as usize).min(self.free()).min(START_MAX);
+        if limit == 0 {
+            return vec![Action::Look];
+        }
+        vec![Action::Start { from: None, to: backlog_end(now), limit }]
+    }
+
+    fn looked(&mut self, now: Timestamp, next: Option<Timestamp>) -> Vec<Action> {
+        let is_due = next.is_some_and(|next| next <= now);
+        if self.running == 0 && !is_due
+            && let Some(target) = self.target.filter(|target| *target > now)
+        {
+            let to = next.map_or(target, |next| next.min(target));
+            return vec![Action::Step { to }];
+        }
+        if self.target.is_some() {
+            return self.wait(if is_due && self.running == 0 { Duration::from_millis(20) } else { PASS / 4 });
+        }
+        let until_next = next.map_or(PASS, |next| Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO));
+        if is_due && self.free() > 0 {
+            // Due and not started: blocked by its entity, or waiting for tokens.
+            return self.wait(Duration::from_millis(50));
+        }
+        self.wait(until_next.min(PASS))
+    }
+
+    fn stop_or_wait(&self) -> Vec<Action> {
+        if self.running == 0 { vec![Action::Stop] } else { self.wait(PASS) }
+    }
+
+    fn wait(&self, at_most: Duration) -> Vec<Action> {
+        vec![Action::Wait { at_most }]
+    }
+
+    fn free(&self) -> usize {
+        self.limits.attempts_max.saturating_sub(self.running)
+    }
+}
+
+fn backlog_end(now: Timestamp) -> Timestamp {
+    now.saturating_sub(BACKLOG_AGE).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the scheduler keeps to its limits and its order. Method: events in, actions out, no clock.
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn scheduler(attempts_max: usize, catch_up_per_second: u32) -> Scheduler {
+        Scheduler::new(Limits { attempts_max, catch_up_per_second })
+    }
+
+    fn woke(second: u64) -> Event {
+        Event::Woke { elapsed: Duration::from_secs(second), target: None }
+    }
+
+    #[test]
+    fn a_pass_settles_then_starts_what_is_due_then_backlog_then_looks() {
+        let mut s = scheduler(10, 4);
+        assert_eq!(s.on_event(at(0), woke(0)), [Action::Settle]);
+        let due = Action::Start { from: Some(at(-60)), to: at(0), limit: 10 };
+        assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [due]);
+        let backlog = Action::Start { from: None, to: at(-60), limit: 4 };
+        assert_eq!(s.on_event(at(0), Event::Started { count: 3, asked: 10, is_backlog: false }), [backlog]);
+        assert_eq!(s.on_event(at(0), Event::Started { count: 4, asked: 4, is_backlog: true }), [Action::Look]);
+        assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(5)) }), [Action::Wait { at_most: PASS }]);
+        assert_eq!(s.running(), 7);
+    }
+
+    #[test]
+    fn backlog_is_started_no_faster_than_its_limit() {
+        let mut s = scheduler(1000, 4);
+        let mut started = 0;
+        for second in 0..10 {
+            s.on_event(at(0), woke(second));
+            let actions = s.on_event(at(0), Event::Started { count: 0, asked: 10, is_backlog: false });
+            if let [Action::Start { from: None, limit, .. }] = actions[..] {
+                started += limit;
+                s.on_event(at(0), Event::Started { count: limit, asked: limit, is_backlog: true });
+            }
+        }
+        assert_eq!(started, 40);
+    }
+
+    #[test]
+    fn no_more_attempts_than_allowed_are_under_way() {
+        let mut s = scheduler(2, 100);
+        s.on_event(at(0), Event::Started { count: 2, asked: 2, is_backlog: false });
+        assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [Action::Wait { at_most: PASS }]);
+        s.on_event(at(0), Event::Written { count: 1 });
+        let one = Action::Start { from: Some(at(-60)), to: at(0), limit: 1 };
+        assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [one]);
+    }
+
+    #[test]
+    fn a_virtual_clock_moves_to_the_next_task_only_when_nothing_runs() {
+        let mut s = scheduler(2, 100);
+        s.on_event(at(0), Event::Woke { elapsed: Duration::ZERO, target: Some(at(100)) });
+        assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(40)) }), [Action::Step { to: at(40) }]);
+        assert_eq!(s.on_event(at(40), Event::Looked { next: Some(at(400)) }), [Action::Step { to: at(100) }]);
+        s.on_event(at(40), Event::Started { count: 1, asked: 1, is_backlog: false });
+        assert_eq!(s.on_event(at(40), Event::Looked { next: None }), [Action::Wait { at_most: PASS / 4 }]);
+    }
+
+    #[test]
+    fn stopping_starts_nothing_more_and_waits_for_attempts() {
+        let mut s = scheduler(2, 100);
+        s.on_event(at(0), Event::Started { count: 1, asked: 1, is_backlog: false });
+        assert_eq!(s.on_event(at(0), Event::StopAsked), [Action::Wait { at_most: PASS }]);
+        assert_eq!(s.on_event(at(0), woke(1)), [Action::Wait { at_most: PASS }]);
+        s.on_event(at(0), Event::Written { count: 1 });
+        assert_eq!(s.on_event(at(0), woke(1)), [Action::Stop]);
+    }
+
+    #[test]
+    fn the_lease_is_renewed_every_two_seconds() {
+        let mut s = scheduler(2, 100);
+        assert_eq!(s.on_event(at(0), woke(1)), [Action::Settle]);
+        assert_eq!(s.on_event(at(0), woke(2)), [Action::Renew, Action::Settle]);
+        assert_eq!(s.on_event(at(0), woke(3)), [Action::Settle]);
+    }
+}
