@@ -58,10 +58,9 @@ impl Clock {
     /// The clock is the system's, `target` lies behind it, or the store cannot be written.
     pub async fn advance(&self, target: Timestamp) -> Result<(), Error> {
         match self.store.clock().await? {
-            ClockSetting::System => Err(Error::Refused {
-                code: "HNC-0311",
-                problem: "the clock is the system's and cannot be advanced".to_owned(),
-            }),
+            ClockSetting::System => {
+                Err(Error::Refused { code: "HNC-0311", problem: "the clock is the system's and cannot be advanced".to_owned() })
+            }
             ClockSetting::Virtual { now, target: before } if target >= now && target >= before => {
                 Ok(self.store.set_clock(ClockSetting::Virtual { now, target }).await?)
             }

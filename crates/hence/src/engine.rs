@@ -90,10 +90,10 @@ impl Engine {
     /// # Errors
     /// Another engine owns the store; the store fails; or the lease was lost, and another engine goes on.
     pub async fn run(self, stop: CancellationToken) -> Result<Summary, Error> {
+        let node = format!("node_{:032x}", fastrand::u128(..));
         if let Some(seed) = self.options.seed {
             fastrand::seed(seed);
         }
-        let node = format!("node_{}", uuid::Uuid::new_v4().simple());
         let now = self.client.now().await?;
         let lease = self.client.store().take_lease(&node, now).await?;
         let store_id = self.client.store().identity().await?.store_id;
@@ -106,8 +106,10 @@ impl Engine {
             summary: Summary::default(),
             began: clock::started(),
         };
-        let limits =
-            Limits { attempts_max: self.options.attempts_max.max(1), catch_up_per_second: self.options.catch_up_per_second.max(1) };
+        let limits = Limits {
+            attempts_max: self.options.attempts_max.max(1),
+            catch_up_per_second: self.options.catch_up_per_second.max(1),
+        };
         let result = performer.run(Scheduler::new(limits), &stop).await;
         if result.is_err() {
             performer.attempts.abort_all();

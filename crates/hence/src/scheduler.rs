@@ -161,7 +161,8 @@ impl Scheduler {
 
     fn looked(&mut self, now: Timestamp, next: Option<Timestamp>) -> Vec<Action> {
         let is_due = next.is_some_and(|next| next <= now);
-        if self.running == 0 && !is_due
+        if self.running == 0
+            && !is_due
             && let Some(target) = self.target.filter(|target| *target > now)
         {
             let to = next.map_or(target, |next| next.min(target));

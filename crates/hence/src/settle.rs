@@ -104,8 +104,7 @@ async fn write(
                 waiting.remove(&entity);
             }
             Written::Conflict(_) => {
-                let left: BTreeSet<WishId> =
-                    client.store().wishes_of(&entity).await?.iter().map(InboxEntry::id).collect();
+                let left: BTreeSet<WishId> = client.store().wishes_of(&entity).await?.iter().map(InboxEntry::id).collect();
                 let entries = waiting.entry(entity.clone()).or_default();
                 entries.retain(|entry| left.contains(&entry.id()));
                 if entries.is_empty() {

@@ -85,7 +85,13 @@ impl Client {
     /// Ends an attempt whose receiver said that it answers later, under the fence that the attempt carried.
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: the fence is outdated or the task is final; or the store cannot be written.
-    pub async fn complete(&self, id: TaskId, fence: Fence, outcome: hence_core::name::Name, result: serde_json::Value) -> Result<Task, Error> {
+    pub async fn complete(
+        &self,
+        id: TaskId,
+        fence: Fence,
+        outcome: hence_core::name::Name,
+        result: serde_json::Value,
+    ) -> Result<Task, Error> {
         let reason = Reason::Answered {
             to: "answered later".to_owned(),
             facts: std::collections::BTreeMap::new(),
@@ -111,8 +117,7 @@ impl Client {
             let now = self.now().await?;
             let snapshots = self.store().snapshots(std::slice::from_ref(&task.entity)).await.map_err(Error::from)?;
             let Some(snapshot) = snapshots.into_iter().next() else { continue };
-            let changes =
-                carry_out::finish(&snapshot, &task, event.clone(), &self.library(), now).map_err(Change::Refused)?;
+            let changes = carry_out::finish(&snapshot, &task, event.clone(), &self.library(), now).map_err(Change::Refused)?;
             let after = changes.transitions.iter().find(|write| write.id == id).map(|write| write.task.clone());
             if self.write(changes, now).await? {
                 return Ok(after.unwrap_or(task));

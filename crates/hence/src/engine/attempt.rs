@@ -147,8 +147,7 @@ pub(super) fn unanswered(client: &Client, task: Task, now: Timestamp) -> Ended {
 }
 
 fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), now: Timestamp) -> AttemptEnd {
-    let default =
-        RetryPolicy { tries: 8, wait_first: SignedDuration::from_secs(30), wait_max: SignedDuration::from_hours(6) };
+    let default = RetryPolicy { tries: 8, wait_first: SignedDuration::from_secs(30), wait_max: SignedDuration::from_hours(6) };
     let judgement = Judgement {
         says: step.map_or(&[], |step| step.says.as_slice()),
         retry: step.map_or(&default, |step| &step.retry),
@@ -179,10 +178,8 @@ fn destination(rendered: Rendered) -> Destination {
 }
 
 fn answer_of(reply: Reply) -> Answer {
-    let plain = |problem: &hence_dispatch::Problem| Problem {
-        code: problem.code().to_owned(),
-        message: problem.message().to_owned(),
-    };
+    let plain =
+        |problem: &hence_dispatch::Problem| Problem { code: problem.code().to_owned(), message: problem.message().to_owned() };
     let signed = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     match reply {
         Reply::Done { outcome, result } => Answer::Done { outcome, result },
