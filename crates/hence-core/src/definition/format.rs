@@ -11,7 +11,7 @@ mod facts;
 pub(super) mod keys;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -55,6 +55,8 @@ pub(super) struct NamedCalendar {
 /// Everything that was read, before it is known whether it fits together.
 pub(super) struct Draft {
     pub(super) facts: BTreeMap<Name, super::FactGroup>,
+    /// Groups and fields that could not be read.
+    pub(super) unsure_facts: BTreeSet<String>,
     pub(super) calendars: BTreeMap<Name, Option<NamedCalendar>>,
     pub(super) steps: Vec<StepDraft>,
     pub(super) on: BTreeMap<EventName, Reaction>,
@@ -84,6 +86,7 @@ fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<Definition> {
     let calendars = read_calendars(reader, root);
     let facts = facts::read(reader, root);
     let mut scope = Scope::new(&facts.types);
+    facts.unsure.iter().filter(|path| !path.contains('.')).for_each(|group| scope.unsure(group));
     let lets = facts::read_lets(reader, root, &facts, &mut scope);
     let timeline = root.entry("timeline").and_then(|entry| reader.fields(&entry, keys::TIMELINE));
     if root.entry("timeline").is_none() {
@@ -95,7 +98,7 @@ fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<Definition> {
     let on = read_events(reader, root, &mut scope);
     let anchor = head.as_ref().and_then(|head| head.anchor.clone());
     let groups = facts.groups.clone();
-    let draft = Draft { facts: facts.groups, calendars, steps, on, anchor, scope };
+    let draft = Draft { unsure_facts: facts.unsure, facts: facts.groups, calendars, steps, on, anchor, scope };
     check::steps(reader, &draft);
     let change = read_change(reader, root, &draft);
     let audit = root.entry("audit").map(|entry| read_audit(reader, &entry, &groups));

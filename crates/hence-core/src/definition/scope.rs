@@ -48,16 +48,16 @@ impl Scope {
     /// Reads a condition under `[let]` and makes its name known; one that is wrong counts as of any type for its users.
     pub(super) fn named(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>, name: &Name) -> Option<Expression> {
         let Some((bound, kind)) = self.bound(reader, entry) else {
-            self.unsure(name);
+            self.unsure(name.as_str());
             return None;
         };
         self.task.define(name.as_str(), bound.clone(), kind);
         Some(bound)
     }
 
-    /// Marks a condition as not readable, so that its users are not reported too.
-    pub(super) fn unsure(&mut self, name: &Name) {
-        self.task.variable(name.as_str(), FieldType::nullable(TypeName::Any));
+    /// Marks a condition or fact group as not readable, so that its users are not reported too.
+    pub(super) fn unsure(&mut self, name: &str) {
+        self.task.variable(name, FieldType::nullable(TypeName::Any));
     }
 
     /// Reads a condition of a step, which is true or false.

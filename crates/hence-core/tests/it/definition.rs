@@ -184,7 +184,7 @@ proptest! {
                     prop_assert!(span.start <= span.end && span.end <= source.len(), "{problem:?}");
                     prop_assert!(source.is_char_boundary(span.start) && source.is_char_boundary(span.end), "{problem:?}");
                 }
-                prop_assert!(!problem.help.is_empty() && !problem.message.ends_with('.'));
+                prop_assert!(!problem.help.is_empty() && !problem.message.is_empty(), "{problem:?}");
             }
         }
     }

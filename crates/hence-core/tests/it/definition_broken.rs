@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use hence_core::definition::Definition;
+use hence_core::definition::{CODES, Definition};
 
 use crate::definition::rendered;
 
@@ -323,4 +323,21 @@ fn all_problems_are_reported_at_once() {
         source = source.replacen(from, to, 1);
     }
     insta::assert_snapshot!(rendered(&source, &Definition::load(&source).unwrap_err()));
+}
+
+#[test]
+fn every_code_has_a_case_and_a_page() {
+    let limits = [" ".repeat(300 * 1024)];
+    let sources = BROKEN.iter().chain(ODD).map(|(from, to)| changed(from, to)).chain(limits);
+    let problems = sources.flat_map(|source| match Definition::load(&source) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems,
+    });
+    let found: std::collections::BTreeSet<_> = problems.map(|problem| problem.code).collect();
+    for (code, title) in CODES {
+        assert!(found.contains(code), "{code} ({title}) has no case");
+        let path = format!("{}/../../docs/errors/{code}.md", env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(page.starts_with(&format!("# {code}: {title}\n")), "{code} has no page that begins with `# {code}: {title}`");
+    }
 }

@@ -1,6 +1,10 @@
 //! No key of the format is ignored: for each, two documents that differ in nothing else give different models.
 //!
-//! The documents are those of `fixtures/`; each row takes one key out or changes it.
+//! The documents are those of `fixtures/`; each row takes one key out or changes it. A key that has no row fails the last test.
+
+use std::collections::BTreeSet;
+
+use hence_core::definition::json_schema;
 
 use crate::definition::{EVERY_KEY, load};
 
@@ -111,5 +115,32 @@ fn no_key_is_ignored() {
         assert_ne!(strip(&full), strip(&changed), "{key} is ignored");
         let takes_part = !NOT_IN_HASH.iter().any(|name| key == name || key.starts_with(&format!("{name}.")));
         assert_eq!(full.hash != changed.hash, takes_part, "{key} and the hash");
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_is_tested_and_documented() {
+    let tested: BTreeSet<&str> = KEYS.iter().map(|(key, ..)| key.rsplit('.').next().unwrap()).collect();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/definition.md")).unwrap();
+    let mut keys = BTreeSet::new();
+    collect_keys(&json_schema(), &mut keys);
+    for key in keys {
+        let is_table = ["timeline", "calendar", "facts", "let", "step", "on", "change", "audit", "test"].contains(&key.as_str());
+        assert!(is_table || tested.contains(key.as_str()), "`{key}` has no row in KEYS");
+        assert!(page.contains(&format!("`{key}`")) || page.contains(&format!("[{key}")), "`{key}` is not in the reference");
+    }
+}
+
+/// The names of all properties of a schema, at any depth.
+fn collect_keys(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::Object(properties)) = map.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| collect_keys(value, keys));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_keys(item, keys)),
+        _ => {}
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns their reading and the check that they speak of what the document has. Leaves running them to the simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -65,7 +65,7 @@ fn read_test(reader: &mut Reader<'_>, entry: &Entry<'_>, draft: &Draft, types: &
     let start = start.and_then(|entry| reader.time_text(&entry, |text| parse_instant(text, None)));
     let zone = start.as_ref().and_then(|(_, zone)| zone.clone()).unwrap_or_else(Zone::utc);
     let given = read_given(reader, &fields, draft, &zone);
-    let facts = read_facts(reader, &fields, types);
+    let facts = read_facts(reader, &fields, (types, &draft.unsure_facts));
     let answer = read_answers(reader, &fields, draft);
     let events = read_events(reader, &fields, draft, (&zone, types));
     let until = fields.entry("until").map(|entry| instant(reader, &entry, &zone));
@@ -120,13 +120,14 @@ fn read_given(reader: &mut Reader<'_>, fields: &Fields<'_>, draft: &Draft, zone:
     is_complete.then_some(given)
 }
 
-fn read_facts(reader: &mut Reader<'_>, fields: &Fields<'_>, types: &FactTypes) -> Option<Facts> {
+fn read_facts(reader: &mut Reader<'_>, fields: &Fields<'_>, (types, unsure): (&FactTypes, &BTreeSet<String>)) -> Option<Facts> {
     let Some(entry) = fields.entry("facts") else { return Some(Facts::default()) };
     reader.table(&entry)?;
     match Facts::from_json(&entry.to_json(), types) {
         Ok(facts) => Some(facts),
         Err(errors) => {
-            for error in errors {
+            let is_sure = |path: &str| !unsure.contains(path.split('.').next().unwrap_or(path));
+            for error in errors.into_iter().filter(|error| is_sure(&error.path)) {
                 let at = reader.place(&format!("{}.{}", entry.path, error.path));
                 let message = format!("fact `{}`: {}", crate::calendar::shown(&error.path), error.problem);
                 reader.error(codes::EXAMPLE, &at, message, "give what `[facts]` declares, or declare it there");
@@ -191,7 +192,7 @@ fn read_event(
         let text = reader.text(&entry)?;
         reader.name_of(text, &entry.at)
     });
-    let facts = read_facts(reader, &fields, types);
+    let facts = read_facts(reader, &fields, (types, &draft.unsure_facts));
     let data = match fields.entry("data") {
         None => Some(Value::Map(BTreeMap::new())),
         Some(entry) => read_event_data(reader, &entry),

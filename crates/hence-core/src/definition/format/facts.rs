@@ -34,8 +34,8 @@ pub(super) const BUILT_IN: [&str; 6] = ["now", "due", "anchor", "attempt", "enti
 pub(in crate::definition) struct Read {
     pub(in crate::definition) groups: BTreeMap<Name, FactGroup>,
     pub(in crate::definition) types: FactTypes,
-    /// Fields whose type could not be read: already reported.
-    unsure: BTreeSet<String>,
+    /// Fields whose type could not be read, and groups whose fields are not all known: already reported.
+    pub(in crate::definition) unsure: BTreeSet<String>,
 }
 
 /// Reads every `[facts.NAME]`.
@@ -60,6 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Read {
         read.groups
             .insert(name, FactGroup { source: source.flatten(), timeout: timeout.unwrap_or(TIMEOUT_DEFAULT), fields: declared });
     }
+    read.types.retain(|group, _| !read.unsure.contains(group));
     let count = read.groups.values().map(|group| group.fields.len()).sum();
     let at = reader.place("facts");
     reader.within(count, FIELDS_MAX, "facts", &at);
@@ -153,15 +154,22 @@ fn read_fields(
     let mut declared = BTreeMap::new();
     let help = "declare them, such as `fields = { email = \"string\", paid_at = \"time?\" }`";
     let table = reader.required(fields, "fields", help).and_then(|entry| reader.table(&entry));
-    let Some(table) = table else { return declared };
+    let Some(table) = table else {
+        unsure.insert(group.to_string());
+        return declared;
+    };
     if table.len() == 0 {
+        unsure.insert(group.to_string());
         reader.error(codes::VALUE, &table.at, format!("`{}` declares nothing", table.path), help);
     }
     for (field, entry) in table.entries() {
         let at = reader.key_place(&entry.path);
         let name: Option<Name> = reader.name_of(field, &at);
         let kind = reader.text(&entry).and_then(|text| read_type(reader, &entry, text));
-        let Some(name) = name else { continue };
+        let Some(name) = name else {
+            unsure.insert(group.to_string());
+            continue;
+        };
         if kind.is_none() {
             unsure.insert(format!("{group}.{name}"));
         }
@@ -186,7 +194,8 @@ fn read_type(reader: &mut Reader<'_>, entry: &Entry<'_>, text: &str) -> Option<F
 
 /// The fact that a text names, when it is declared with the type.
 pub(super) fn path(reader: &mut Reader<'_>, entry: &Entry<'_>, (text, kind): (&str, TypeName), facts: &Read) -> Option<FactPath> {
-    if facts.unsure.contains(text) {
+    let group = text.split('.').next().unwrap_or(text);
+    if facts.unsure.contains(text) || facts.unsure.contains(group) {
         return None;
     }
     let declared = text.split_once('.').and_then(|(group, field)| facts.types.get(group)?.get(field));
@@ -263,7 +272,7 @@ fn report_cycles(reader: &mut Reader<'_>, waiting: &[(Name, Entry<'_>, BTreeSet<
     let uses: BTreeMap<&str, &BTreeSet<String>> = waiting.iter().map(|(name, _, uses)| (name.as_str(), uses)).collect();
     let mut reported: BTreeSet<&str> = BTreeSet::new();
     for (name, entry, _) in waiting {
-        scope.unsure(name);
+        scope.unsure(name.as_str());
         let next = |at: &str| uses.get(at).map(|uses| uses.iter().map(String::as_str).collect()).unwrap_or_default();
         let Some(way) = super::super::check::way_back(name.as_str(), next) else { continue };
         if reported.contains(name.as_str()) {
