@@ -7,6 +7,7 @@ mod definition;
 mod definition_broken;
 mod definition_keys;
 mod due;
+mod examples;
 mod hours;
 mod oracle;
 mod recurrence;
