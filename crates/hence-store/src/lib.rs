@@ -13,7 +13,9 @@ mod format;
 mod limits;
 
 pub mod memory;
+pub mod sqlite;
 
 pub use error::{Error, ErrorKind};
 pub use memory::MemoryStore;
 pub use port::Store;
+pub use sqlite::SqliteStore;

@@ -25,6 +25,7 @@ use crate::port::{
     Acceptance, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry, Lease,
     NewWish, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView, Totals, UpcomingFilter, Written,
 };
+pub(crate) use state::new_store_id;
 use state::{AcceptedKey, State};
 
 /// A store in memory.
@@ -224,7 +225,10 @@ impl Store for MemoryStore {
         self.with(|state| {
             state.check_lease(lease)?;
             let running = state.live.values().filter(|task| task.state == TaskState::Running && !task.answer_awaited);
-            Ok(running.filter(|task| task.fence < lease.epoch).take(limit).cloned().collect())
+            let mut orphans: Vec<Task> = running.filter(|task| task.fence < lease.epoch).cloned().collect();
+            orphans.sort_by_key(|task| (task.due_at, task.id));
+            orphans.truncate(limit);
+            Ok(orphans)
         })
     }
 

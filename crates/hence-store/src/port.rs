@@ -122,7 +122,7 @@ pub trait Store: Send + Sync {
     /// `FenceLost`: another node owns the shard; nothing was started.
     async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error>;
 
-    /// Running tasks whose start is older than the lease and whose answer is not awaited: their node is gone. By id.
+    /// Running tasks whose start is older than the lease and whose answer is not awaited: their node is gone. By (due instant, id).
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error>;
 
     /// Running tasks whose awaited answer has not come until `now`. By (wake instant, id).

@@ -1,0 +1,2 @@
+-- The first and the last number. Called by history for a range of time. Primary key, its ends.
+select (select min(seq) from history), (select max(seq) from history);

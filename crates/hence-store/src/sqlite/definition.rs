@@ -1,0 +1,28 @@
+//! Definitions: kept by hash; the one of a name that was put last is the current one.
+
+use hence_core::name::DefinitionHash;
+
+use super::connection::Connected;
+use super::row;
+use super::statement::{DEFINITION_AGAIN, DEFINITION_FIND, DEFINITION_LIST, DEFINITION_PUT};
+use crate::error::Error;
+use crate::format::micros;
+use crate::port::StoredDefinition;
+
+pub(super) fn put(connected: &mut Connected, definition: &StoredDefinition) -> Result<bool, Error> {
+    let put_seq = connected.take_numbers("definition", 1)?;
+    if connected.run(DEFINITION_AGAIN, (&definition.hash.0, put_seq))? > 0 {
+        return Ok(false);
+    }
+    let created_at = micros(definition.created_at);
+    connected.run(DEFINITION_PUT, (&definition.hash.0, definition.name.as_str(), &definition.source, created_at, put_seq))?;
+    Ok(true)
+}
+
+pub(super) fn list(connected: &mut Connected) -> Result<Vec<StoredDefinition>, Error> {
+    connected.all(DEFINITION_LIST, [], row::definition)
+}
+
+pub(super) fn find(connected: &mut Connected, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error> {
+    connected.find(DEFINITION_FIND, [&hash.0], row::definition)
+}

@@ -1,0 +1,85 @@
+//! Who the store is, the clock that its processes share, and numbers for new tasks and timelines.
+
+use std::ops::Range;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::SqliteStore;
+use super::connection::Connected;
+use super::row::{column, maybe_instant};
+use super::schema::{self, SCHEMA_VERSION};
+use super::statement::{IDENTITY_SET_CLOCK, IDENTITY_STORE};
+use crate::error::Error;
+use crate::format::{corrupt, micros};
+use crate::port::{ClockSetting, StoreIdentity};
+
+/// How many numbers are reserved at least, so that most calls write nothing.
+const IDS_RESERVED_MIN: usize = 1024;
+
+pub(super) fn identity(connected: &mut Connected) -> Result<StoreIdentity, Error> {
+    let store_id = connected.find(IDENTITY_STORE, [], |row| column(row, 0))?;
+    let store_id = store_id.ok_or_else(|| corrupt("the store has no identity"))?;
+    let found = schema::check(connected)?;
+    debug_assert!(found <= SCHEMA_VERSION);
+    Ok(StoreIdentity { store_id, schema_version: found })
+}
+
+pub(super) fn clock(connected: &mut Connected) -> Result<ClockSetting, Error> {
+    let read = connected.find(IDENTITY_STORE, [], |row| Ok((maybe_instant(row, 1)?, maybe_instant(row, 2)?)))?;
+    Ok(match read {
+        Some((Some(now), Some(target))) => ClockSetting::Virtual { now, target },
+        _ => ClockSetting::System,
+    })
+}
+
+pub(super) fn set_clock(connected: &mut Connected, setting: ClockSetting) -> Result<(), Error> {
+    let (now, target) = match setting {
+        ClockSetting::System => (None, None),
+        ClockSetting::Virtual { now, target } => (Some(micros(now)), Some(micros(target))),
+    };
+    connected.run(IDENTITY_SET_CLOCK, (now, target)).map(|_| ())
+}
+
+/// A block of new numbers, at least `count`, durable when the call is answered.
+pub(super) fn reserve(connected: &mut Connected, count: usize) -> Result<Range<i64>, Error> {
+    let count = count.max(IDS_RESERVED_MIN);
+    let last = connected.take_numbers("id", count)?;
+    // `take_numbers` has just added the count to what was stored, so this is the first of the block.
+    let first = last - count as i64 + 1;
+    Ok(first..last + 1)
+}
+
+/// Numbers that are reserved and not given yet.
+#[derive(Debug, Default)]
+pub(super) struct IdBlock {
+    left: Range<i64>,
+}
+
+impl IdBlock {
+    /// The next `count` numbers, if that many are left.
+    pub(super) fn take(&mut self, count: usize) -> Option<Range<i64>> {
+        let end = self.left.start.checked_add(i64::try_from(count).ok()?)?;
+        if end > self.left.end {
+            return None;
+        }
+        let taken = self.left.start..end;
+        self.left.start = end;
+        Some(taken)
+    }
+
+    /// The first `count` numbers of a new block; the rest is kept if it is the newest block.
+    pub(super) fn renew(&mut self, block: Range<i64>, count: usize) -> Range<i64> {
+        let mut new = IdBlock { left: block.clone() };
+        let taken = new.take(count).unwrap_or(block);
+        if new.left.start > self.left.start {
+            *self = new;
+        }
+        taken
+    }
+}
+
+impl SqliteStore {
+    pub(super) fn ids(&self) -> MutexGuard<'_, IdBlock> {
+        // Nothing panics while this is held; and a block is right or used up, whatever happened.
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
