@@ -15,6 +15,9 @@ mod limits;
 pub mod memory;
 pub mod sqlite;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use error::{Error, ErrorKind};
 pub use memory::MemoryStore;
 pub use port::Store;
