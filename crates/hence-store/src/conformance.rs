@@ -31,8 +31,11 @@ pub trait Site: Send + Sync {
 pub struct Check {
     /// What holds, as a sentence with underscores.
     pub name: &'static str,
-    run: fn(Arc<dyn Site>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    run: fn(Arc<dyn Site>) -> Running,
 }
+
+/// A check under way.
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Check {
     /// Runs it on a new site.

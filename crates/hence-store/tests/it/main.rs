@@ -1,4 +1,5 @@
 //! The tests of the stores: one suite over all of them, then what only one has.
+#![allow(clippy::unwrap_used, reason = "tests: a failed unwrap is a failed test")]
 
 mod random;
 mod sites;
