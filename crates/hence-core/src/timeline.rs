@@ -83,8 +83,10 @@ pub struct ChangeSet {
     pub created: Vec<Task>,
     /// Transitions of stored tasks.
     pub transitions: Vec<TaskWrite>,
-    /// Records that belong to no transition, such as an event.
+    /// Records that belong to no transition and come before them, such as an event.
     pub records: Vec<Record>,
+    /// Records that come after the transitions, such as the end of a timeline.
+    pub closing: Vec<Record>,
     /// When all that is personal of the entity is to be scrubbed, if that was asked for; an earlier instant that is stored stays.
     pub erase_at: Option<Timestamp>,
 }
@@ -100,6 +102,7 @@ impl ChangeSet {
             created: Vec::new(),
             transitions: Vec::new(),
             records: Vec::new(),
+            closing: Vec::new(),
             erase_at: None,
         }
     }
@@ -143,7 +146,7 @@ impl ChangeSet {
             task.timeline = task.timeline.map(|id| TimelineId(real(id.0)));
         }
         let written = self.transitions.iter_mut().filter_map(|write| write.record.as_mut());
-        for record in self.records.iter_mut().chain(written) {
+        for record in self.records.iter_mut().chain(&mut self.closing).chain(written) {
             record.timeline = record.timeline.map(|id| TimelineId(real(id.0)));
             record.task = record.task.map(|id| TaskId(real(id.0)));
         }
@@ -172,6 +175,7 @@ impl EntitySnapshot {
                 None => self.timelines.push(timeline.clone()),
             }
         }
+        self.records.extend(changes.records.iter().cloned());
         for write in &changes.transitions {
             self.live.retain(|task| task.id != write.id);
             if !write.task.state.is_final() {
@@ -181,6 +185,6 @@ impl EntitySnapshot {
         }
         self.live.extend(changes.created.iter().cloned());
         self.live.sort_by_key(|task| (task.due_at, task.id));
-        self.records.extend(changes.records.iter().cloned());
+        self.records.extend(changes.closing.iter().cloned());
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn check(changes: &ChangeSet) -> Result<(), Conflict> {
         hold(timeline.entity == changes.entity, || format!("{} is of another entity", timeline.id))?;
         hold(timelines.insert(timeline.id), || format!("{} is written twice", timeline.id))?;
     }
-    for record in &changes.records {
+    for record in changes.records.iter().chain(&changes.closing) {
         check_record(changes, record)?;
     }
     let mut tasks = BTreeSet::new();

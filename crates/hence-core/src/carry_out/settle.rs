@@ -70,6 +70,9 @@ fn update_status(work: &mut Work<'_>, index: usize) {
     work.touch(index);
     if status == TimelineStatus::Ended {
         let reason = Reason::Note { text: "nothing is ahead".to_owned() };
-        work.record(RecordKind::Ended, work.now, Some(id), reason);
+        let entity = work.snapshot.entity.clone();
+        let record = super::entity_record(entity, (RecordKind::Ended, work.now), Some(id), reason);
+        work.snapshot.records.push(record.clone());
+        work.changes.closing.push(record);
     }
 }

@@ -34,7 +34,7 @@ fn check_stored(state: &State, changes: &ChangeSet) -> Result<(), Conflict> {
             return Err(Conflict::Invalid(format!("{} is of another entity", timeline.id)));
         }
     }
-    for record in &changes.records {
+    for record in changes.records.iter().chain(&changes.closing) {
         check_timeline(state, changes, record.timeline)?;
     }
     for task in &changes.created {
@@ -99,6 +99,9 @@ fn apply(state: &mut State, changes: ChangeSet, now: Timestamp) {
     }
     for write in changes.transitions {
         transit(state, write, now);
+    }
+    for record in changes.closing {
+        state.add_record(record, now);
     }
     state.touch(&changes.entity, now);
 }

@@ -140,6 +140,9 @@ impl<'c> Writing<'c> {
         for write in &changes.transitions {
             self.transit(write)?;
         }
+        for record in &changes.closing {
+            self.add_record(record)?;
+        }
         let counted_up = i64::from(changes.planned_from.is_some());
         self.finish(counted_up, changes.erase_at)
     }

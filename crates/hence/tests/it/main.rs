@@ -1,0 +1,4 @@
+//! Goal: client and engine do together what the definition says. Method: real handlers over the memory store on a virtual clock that
+//! is advanced; every test waits for the clock to arrive, none for time.
+
+mod trial;
