@@ -1,15 +1,21 @@
 //! Conditions: a small, bounded, side-effect-free language in the syntax of CEL.
 //!
 //! [`Expression::parse`] reads a source, [`Expression::bind`] finds every name and type in it, [`Expression::evaluate`] gives its
-//! value. There are no loops and no functions of the user, so cost grows with the source alone, and the limits below hold for any
-//! source and any facts: no panic, no more than [`STEPS_MAX`] steps, no more than [`MEMORY_BYTES_MAX`] of values made.
-//! The subset is written down in `docs/reference/expressions.md`. Leaves to others: what an error means (`decide`: try again).
+//! value. There are no loops and no functions of the user, so cost grows with the source and the values it looks at alone, and the
+//! limits below hold for any source and any facts: no panic, no more than [`STEPS_MAX`] steps, no more than [`MEMORY_BYTES_MAX`]
+//! of values made. A bound expression meets a value of a wrong type only where the declared type is `any`.
+//! The subset is written down in `docs/reference/expressions.md`, why it is our own in ADR 0002. Leaves to others: what an error
+//! means (`decide`: try again).
 
+mod bind;
 mod check;
 mod evaluate;
+mod fold;
 mod lex;
+mod operate;
 mod parse;
 mod syntax;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,27 +24,32 @@ use std::sync::Arc;
 use crate::value::{FactTypes, Facts, FieldType, TypeName, Value};
 use syntax::{Node, NodeKind};
 
-pub use evaluate::EvaluationError;
-pub(crate) use evaluate::text_of;
+pub use evaluate::{EvaluationError, EvaluationErrorKind};
+pub(crate) use operate::text_of;
 
-/// The longest source, in bytes.
+/// The longest source, in bytes: some fifty lines; what is longer is better computed as a fact.
 pub const SOURCE_BYTES_MAX: usize = 4096;
-/// The deepest nesting, lets included.
+/// The deepest nesting of one source. Recursion is bounded by it.
 pub const DEPTH_MAX: usize = 32;
-/// The most parts of one source.
+/// The deepest nesting with lets put in.
+pub const DEPTH_BOUND_MAX: usize = 64;
+/// The most parts of one source: names, literals, operators, calls.
 pub const NODES_MAX: usize = 512;
-/// The most steps of one evaluation, lets included; refused when names are bound, so that it cannot happen later.
+/// The most parts with lets put in; a fifth of the steps, so that what is left over pays for looking at long values.
+pub const NODES_BOUND_MAX: usize = 2048;
+/// The most steps of one evaluation: one for each part, for each element compared, and for 64 bytes of text looked at.
 pub const STEPS_MAX: usize = 10_000;
-/// The most bytes of values that one evaluation makes or copies.
-pub const MEMORY_BYTES_MAX: usize = 512 * 1024;
+/// The most bytes of values that one evaluation makes: as much as the longest fact.
+pub const MEMORY_BYTES_MAX: usize = 64 * 1024;
 
 /// A condition or a value, as it was written.
 #[derive(Debug, Clone)]
 pub struct Expression {
     source: String,
     root: Node,
-    /// Steps of one evaluation at most.
-    cost: usize,
+    /// Parts, those of lets put in included.
+    nodes: usize,
+    nullable_uses: Vec<(String, Range<usize>)>,
 }
 
 /// What is wrong with a source, and where.
@@ -112,11 +123,6 @@ impl Names {
             self.variable(name, kind);
         }
     }
-
-    fn known(&self) -> impl Iterator<Item = String> {
-        let paths = self.facts.iter().flat_map(|(group, fields)| fields.keys().map(move |field| format!("{group}.{field}")));
-        paths.chain(self.variables.keys().cloned()).chain(self.lets.keys().cloned())
-    }
 }
 
 /// The values that names have while an expression is evaluated.
@@ -159,22 +165,36 @@ impl Expression {
     /// The first thing that is not of the language, or a limit that is passed.
     pub fn parse(source: &str) -> Result<Self, ExpressionError> {
         let root = parse::parse(source)?;
-        let cost = root.walk().count();
-        Ok(Self { source: source.to_owned(), root, cost })
+        let nodes = root.walk().count();
+        Ok(Self { source: source.to_owned(), root, nodes, nullable_uses: Vec::new() })
     }
 
     /// Finds every name, puts lets in their place, checks all types, and says what the value will be.
+    ///
+    /// Binding again, by the same names, changes nothing.
     /// # Errors
-    /// Every name that is not known, every operator whose operands do not fit, or a limit that is passed with lets put in.
+    /// Every name that is not known, every operator whose operands do not fit, every part without names that always fails, or a
+    /// limit that is passed with lets put in.
     pub fn bind(&mut self, names: &Names) -> Result<FieldType, Vec<ExpressionError>> {
-        check::bind(self, names)
+        let mut errors = Vec::new();
+        self.nodes = bind::bind(&mut self.root, names, &mut errors);
+        let checked = check::check(&self.root, names, errors);
+        self.nullable_uses = checked.nullable_uses;
+        if checked.errors.is_empty() { Ok(checked.result.field_type()) } else { Err(checked.errors) }
     }
 
     /// The value by these names.
     /// # Errors
     /// A fact that is not known or null where a value is needed, an overflow, a division by zero, or a limit that is passed.
     pub fn evaluate(&self, context: &Context) -> Result<Value, EvaluationError> {
-        evaluate::evaluate(&self.root, context)
+        evaluate::run(&self.root, context).result
+    }
+
+    /// The names that the value depends on by these facts, with their values.
+    ///
+    /// Only what was looked at: of `a && b` that is false because of `b`, the names in `b`.
+    pub fn deciding(&self, context: &Context) -> BTreeMap<String, Value> {
+        evaluate::run(&self.root, context).deciding()
     }
 
     /// Every dotted name that the value depends on, sorted; lets by what they stand for.
@@ -186,12 +206,14 @@ impl Expression {
 
     /// The value, where it is the same whatever the facts are.
     pub fn constant(&self) -> Option<Value> {
-        evaluate::constant(&self.root)
+        fold::constant(&self.root)
     }
 
-    /// Nullable names that are used as if they were never null: nothing in the source compares them with null.
+    /// Nullable names that a bound expression uses where null is an error, and never tests: nothing in it compares them with null.
+    ///
+    /// Names of type `any`, such as the fields of an event, are not among them, nor are those inside lets, which have their own.
     pub fn nullable_uses(&self) -> Vec<(String, Range<usize>)> {
-        check::nullable_uses(&self.root)
+        self.nullable_uses.clone()
     }
 
     /// Whether the language keeps the word for itself.
@@ -218,11 +240,21 @@ fn collect_names(root: &Node, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The known word that is most like the given one, if any is like it.
+/// The known word that is most like the given one, if any is like it; case counts little.
 fn nearest<S: AsRef<str>>(word: &str, known: impl Iterator<Item = S>) -> Option<String> {
+    // Comparing costs the product of both lengths; nobody means a name by a word this long.
+    if word.len() > 128 {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    let distance = |candidate: &str| strsim::osa_distance(&lower, &candidate.to_lowercase());
     known
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate.as_ref()), candidate.as_ref().to_owned()))
+        .filter(|candidate| candidate.as_ref().len() <= 128)
+        .map(|candidate| {
+            let is_beginning = word.len() >= 3 && candidate.as_ref().starts_with(word);
+            (if is_beginning { 1 } else { distance(candidate.as_ref()) }, candidate.as_ref().to_owned())
+        })
         .min()
-        .filter(|(distance, _)| *distance <= 1 + word.len() / 4)
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 5)
         .map(|(_, candidate)| candidate)
 }

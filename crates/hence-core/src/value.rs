@@ -349,6 +349,7 @@ impl fmt::Display for Value {
         match self {
             Value::Time(time) => write!(f, "{time}"),
             Value::Duration(duration) => write!(f, "{duration:#}"),
+            Value::Float(value) if !value.is_finite() => write!(f, "{value}"),
             other => write!(f, "{}", other.to_json()),
         }
     }

@@ -1,361 +1,395 @@
-//! Names and types: everything about an expression that can be known before there are facts.
+//! Types of a bound tree, and everything about it that can be known to fail before there are facts.
 //!
-//! Walks the tree once, bottom up. A mistake is reported and counts as `any` from there on, so that one mistake is reported once.
+//! Goes on after a mistake: a part that is wrong counts as `any`, so that it is told once and the rest is still looked at.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::syntax::{Binding, Function, Node, NodeKind, Operator};
-use super::{DEPTH_MAX, Expression, ExpressionError, Names, STEPS_MAX, nearest, parse};
-use crate::value::{FieldType, TypeName, Value};
+use crate::value::{TypeName, Value};
 
-const ANY: FieldType = FieldType::nullable(TypeName::Any);
-const BOOL: FieldType = FieldType::required(TypeName::Bool);
+use super::evaluate::{self, EvaluationErrorKind};
+use super::syntax::{Binding, Function, Node, NodeKind, Operator, Path, Segment};
+use super::types::{self, Base, Type};
+use super::{Context, ExpressionError, Names};
 
-pub(super) fn bind(expression: &mut Expression, names: &Names) -> Result<FieldType, Vec<ExpressionError>> {
-    let mut checker = Checker { names, errors: Vec::new(), let_cost: 0 };
-    let kind = checker.node(&mut expression.root);
-    let whole = 0..expression.source.len();
-    if expression.root.depth > DEPTH_MAX {
-        let message = format!("the expression nests deeper than {DEPTH_MAX} with its lets put in");
-        checker.error(whole.clone(), message, "use fewer lets within lets");
-    }
-    expression.cost = expression.root.walk().count().saturating_add(checker.let_cost);
-    if expression.cost > STEPS_MAX {
-        let message = format!("the expression takes {} steps with its lets put in, the limit is {STEPS_MAX}", expression.cost);
-        checker.error(whole, message, "use each let fewer times");
-    }
-    if checker.errors.is_empty() { Ok(kind) } else { Err(checker.errors) }
+pub(super) struct Checked {
+    pub(super) result: Type,
+    pub(super) errors: Vec<ExpressionError>,
+    pub(super) nullable_uses: Vec<(String, Range<usize>)>,
 }
 
-/// Names of facts that may be null, used other than in a comparison with null, and never compared with null.
-pub(super) fn nullable_uses(root: &Node) -> Vec<(String, Range<usize>)> {
-    let mut guarded: Vec<&str> = Vec::new();
-    let mut used: Vec<(String, Range<usize>)> = Vec::new();
-    for node in root.walk() {
-        match &node.kind {
-            NodeKind::Binary(operator, left, right) if operator.is_equality() => {
-                for (side, other) in [(left, right), (right, left)] {
-                    if let NodeKind::Path(path) = &side.kind
-                        && is_null(other)
-                    {
-                        guarded.push(&path.text);
-                    }
-                }
-            }
-            NodeKind::Has(inner) => {
-                if let NodeKind::Path(path) = &inner.kind {
-                    guarded.push(&path.text);
-                }
-            }
-            NodeKind::Binary(..) | NodeKind::Call(..) | NodeKind::Negate(_) | NodeKind::Not(_) => {
-                for child in node.children() {
-                    if let NodeKind::Path(path) = &child.kind
-                        && path.binding == (Binding::Fact { nullable: true })
-                    {
-                        used.push((path.text.clone(), child.span.clone()));
-                    }
-                }
-            }
-            _ => {}
-        }
+/// The type of a bound tree with every problem in it, after those found by binding.
+pub(super) fn check(root: &Node, names: &Names, errors: Vec<ExpressionError>) -> Checked {
+    let mut checker = Checker { names, errors, uses: Vec::new(), tested: BTreeSet::new() };
+    let result = checker.node(root);
+    if checker.errors.is_empty() && !checker.fixed_parts(root) {
+        checker.fixed_part(root);
     }
-    used.retain(|(name, _)| !guarded.contains(&name.as_str()));
-    used
+    let Checker { mut errors, mut uses, tested, .. } = checker;
+    errors.sort_by_key(|error| error.span.start);
+    uses.retain(|(name, _)| !tested.contains(name));
+    Checked { result, errors, nullable_uses: uses }
 }
 
 struct Checker<'a> {
     names: &'a Names,
     errors: Vec<ExpressionError>,
-    let_cost: usize,
+    uses: Vec<(String, Range<usize>)>,
+    tested: BTreeSet<String>,
 }
 
 impl Checker<'_> {
-    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> FieldType {
-        self.errors.push(ExpressionError::new(span, message, help));
-        ANY
+    fn error(&mut self, span: &Range<usize>, message: String, help: impl Into<String>) -> Type {
+        self.errors.push(ExpressionError::new(span.clone(), message, help));
+        Type::ANY
     }
 
-    fn node(&mut self, node: &mut Node) -> FieldType {
-        if matches!(node.kind, NodeKind::Binary(..)) {
-            let (kind, depth) = self.spine(node);
-            node.depth = depth;
-            return kind;
-        }
-        let kind = self.kind(node);
-        node.depth = parse::depth(node);
-        kind
-    }
-
-    fn kind(&mut self, node: &mut Node) -> FieldType {
-        if matches!(node.kind, NodeKind::Path(_)) {
-            return self.path(node);
-        }
-        let is_has = matches!(node.kind, NodeKind::Has(_));
-        let kinds: Vec<(FieldType, Range<usize>)> =
-            node.children_mut().into_iter().map(|child| (self.node(child), child.span.clone())).collect();
-        if is_has {
-            return BOOL;
-        }
-        let span = node.span.clone();
+    fn node(&mut self, node: &Node) -> Type {
         match &node.kind {
-            NodeKind::Literal(value) => value.type_name().map_or(ANY, FieldType::required),
-            NodeKind::Let(_, _) | NodeKind::Path(_) | NodeKind::Binary(..) | NodeKind::Has(_) => BOOL,
-            NodeKind::List(_) => FieldType::required(TypeName::List),
-            NodeKind::Not(_) => self.want(&kinds[0], &[TypeName::Bool], "`!`", BOOL),
-            NodeKind::Negate(_) => {
-                let numeric = [TypeName::Int, TypeName::Float, TypeName::Duration];
-                let result = FieldType::required(kinds[0].0.base);
-                self.want(&kinds[0], &numeric, "`-`", result)
+            NodeKind::Literal(value) => Type::of(value),
+            NodeKind::Path(path) => self.path(path),
+            NodeKind::Let(name, _) => self.names.lets.get(name).map_or(Type::ANY, |(_, kind)| Type::from(*kind)),
+            NodeKind::Member(inner, segment) => {
+                let found = self.node(inner);
+                self.member(&found, segment)
             }
-            NodeKind::Member(_, segment) => {
-                let name = segment.name.clone();
-                self.want(&kinds[0], &[TypeName::Map], &format!("`.{name}`"), ANY)
-            }
-            NodeKind::Index(..) => {
-                let wanted = if kinds[0].0.base == TypeName::List { TypeName::Int } else { TypeName::String };
-                self.want(&kinds[0], &[TypeName::List, TypeName::Map], "`[ ]`", ANY);
-                if kinds[0].0.base == TypeName::Any { ANY } else { self.want(&kinds[1], &[wanted], "`[ ]`", ANY) }
-            }
-            NodeKind::Conditional(parts) => {
-                let (then_null, else_null) = (is_null(&parts[1]), is_null(&parts[2]));
-                self.want(&kinds[0], &[TypeName::Bool], "the part before `?`", BOOL);
-                self.branches((&kinds[1].0, then_null), (&kinds[2].0, else_null), span)
-            }
-            NodeKind::Call(function, _) => {
-                let function = *function;
-                self.call(function, &kinds, span)
+            NodeKind::Index(inner, index) => self.index(inner, index),
+            NodeKind::Not(inner) => self.bool_operand("!", inner),
+            NodeKind::Negate(inner) => self.negate(inner),
+            NodeKind::Binary(..) => self.spine(node),
+            NodeKind::Conditional(parts) => self.conditional(parts),
+            NodeKind::List(items) => self.list(items),
+            NodeKind::Call(function, arguments) => self.call(*function, arguments, &node.span),
+            NodeKind::Has(inner) => {
+                self.mark_tested(inner);
+                let found = self.node(inner);
+                if !found.nullable && !found.is_any() {
+                    let message = format!("{} is never null", subject(inner));
+                    self.error(&node.span, message, "leave out the test: it is always true");
+                }
+                Type::new(TypeName::Bool)
             }
         }
     }
 
-    /// A chain of operators leans left; it is walked in a loop, because it may be long. Gives its type and depth.
-    fn spine(&mut self, node: &mut Node) -> (FieldType, usize) {
-        let mut rights: Vec<(Operator, &mut Node)> = Vec::new();
-        let mut here = node;
-        while matches!(here.kind, NodeKind::Binary(..)) {
-            let NodeKind::Binary(operator, left, right) = &mut here.kind else { return (ANY, 1) };
-            rights.push((*operator, right));
-            here = left;
+    fn path(&mut self, path: &Path) -> Type {
+        let first = &path.segments[0].name;
+        let (declared, used) = match (path.binding, path.segments.get(1)) {
+            (Binding::Fact { .. }, Some(field)) => (self.names.facts.get(first).and_then(|fields| fields.get(&field.name)), 2),
+            _ => (self.names.variables.get(first), 1),
+        };
+        let mut found = declared.map_or(Type::ANY, |declared| Type::from(*declared));
+        for segment in &path.segments[used..] {
+            found = self.member(&found, segment);
         }
-        let mut left = Side { kind: self.node(here), is_null: is_null(here), span: here.span.clone() };
-        let mut depth = here.depth;
-        for (operator, node) in rights.into_iter().rev() {
-            let right = Side { kind: self.node(node), is_null: is_null(node), span: node.span.clone() };
-            depth = depth.max(node.depth + 1);
-            let span = left.span.start..right.span.end;
-            let kind = self.binary(operator, &left, &right);
-            left = Side { kind, is_null: false, span };
-        }
-        (left.kind, depth)
+        found
     }
 
-    fn path(&mut self, node: &mut Node) -> FieldType {
-        let NodeKind::Path(path) = &mut node.kind else { return ANY };
-        let first = path.segments[0].name.clone();
-        if let Some((expression, kind)) = self.names.lets.get(&first)
-            && path.segments.len() == 1
-        {
-            self.let_cost = self.let_cost.saturating_add(expression.cost);
-            node.kind = NodeKind::Let(first, Arc::clone(expression));
-            return *kind;
+    fn member(&mut self, found: &Type, segment: &Segment) -> Type {
+        if found.fits(TypeName::Map) {
+            return Type { nullable: true, ..Type::ANY };
         }
-        if let Some(kind) = self.names.variables.get(&first) {
-            path.binding = Binding::Variable;
-            if path.segments.len() == 1 {
-                return *kind;
-            }
-            if matches!(kind.base, TypeName::Map | TypeName::Any) {
-                return ANY;
-            }
-            let message = format!("`{first}` is {}, it has no fields", kind.base.with_article());
-            return self.error(node.span.clone(), message, format!("write `{first}` alone"));
-        }
-        self.fact(node)
+        let message = format!("`{found}` has no field `{}`", segment.name);
+        self.error(&segment.span, message, "only maps have fields, such as `event.days`")
     }
 
-    fn fact(&mut self, node: &mut Node) -> FieldType {
-        let NodeKind::Path(path) = &mut node.kind else { return ANY };
-        let text = path.text.clone();
-        let group = self.names.facts.get(&path.segments[0].name);
-        let kind = path.segments.get(1).and_then(|field| group?.get(&field.name));
-        let Some(kind) = kind.copied() else {
-            let help = match nearest(&text, self.names.known()) {
-                Some(close) => format!("did you mean `{close}`?"),
-                None => match group {
-                    Some(fields) => {
-                        let fields: Vec<&str> = fields.keys().map(String::as_str).collect();
-                        format!("`{}` has the fields {}", path.segments[0].name, fields.join(", "))
+    fn index(&mut self, inner: &Node, index: &Node) -> Type {
+        let (container, key) = (self.node(inner), self.node(index));
+        self.need_value(index, &key);
+        let any = Type { nullable: true, ..Type::ANY };
+        match (&container.base, container.name()) {
+            (Base::ListOf(element), _) if key.fits(TypeName::Int) => (**element).clone(),
+            (_, TypeName::List) if key.fits(TypeName::Int) => any,
+            (_, TypeName::Map) if key.fits(TypeName::String) => any,
+            (_, TypeName::Any) if !container.is_null() && (key.fits(TypeName::Int) || key.fits(TypeName::String)) => any,
+            (_, TypeName::List) => {
+                self.error(&index.span, format!("a list is indexed by an int, not `{key}`"), "write `x[0]` for the first")
+            }
+            (_, TypeName::Map) => {
+                self.error(&index.span, format!("a map is indexed by a string, not `{key}`"), "write `x[\"key\"]`")
+            }
+            _ => self.error(&inner.span, format!("`{container}` cannot be indexed"), "only lists and maps can"),
+        }
+    }
+
+    fn negate(&mut self, inner: &Node) -> Type {
+        let found = self.node(inner);
+        self.need_value(inner, &found);
+        if found.is_any() || found.is_number() || found.fits(TypeName::Duration) {
+            return Type { nullable: false, ..found };
+        }
+        self.error(&inner.span, format!("`-` takes a number or a duration, not `{found}`"), "use `!` to negate a condition")
+    }
+
+    fn bool_operand(&mut self, symbol: &str, operand: &Node) -> Type {
+        let found = self.node(operand);
+        self.need_value(operand, &found);
+        if !found.fits(TypeName::Bool) {
+            let help = if found.nullable {
+                "test it with `!= null`"
+            } else {
+                "compare it with something, such as `> 0` or `== \"text\"`"
+            };
+            self.error(&operand.span, format!("`{symbol}` takes bools, not `{found}`"), help);
+        }
+        Type::new(TypeName::Bool)
+    }
+
+    /// A chain of operators, from its leftmost operand on, without entering itself for each.
+    fn spine(&mut self, node: &Node) -> Type {
+        let mut links = Vec::new();
+        let mut leftmost = node;
+        while let NodeKind::Binary(operator, left, right) = &leftmost.kind {
+            links.push((*operator, &**left, &**right, &leftmost.span));
+            leftmost = left;
+        }
+        let mut found = match links.last() {
+            Some((Operator::And | Operator::Or, ..)) => Type::new(TypeName::Bool),
+            _ => self.node(leftmost),
+        };
+        for (operator, left, right, span) in links.into_iter().rev() {
+            found = match operator {
+                Operator::And | Operator::Or => {
+                    if std::ptr::eq(left, leftmost) {
+                        self.bool_operand(operator.symbol(), left);
+                    } else if !found.fits(TypeName::Bool) {
+                        let message = format!("`{}` takes bools, not `{found}`", operator.symbol());
+                        self.error(&left.span, message, "compare it with something, such as `> 0`");
                     }
-                    None => "declare it under [facts] or [let]".to_owned(),
+                    self.bool_operand(operator.symbol(), right)
+                }
+                _ => {
+                    let other = self.node(right);
+                    self.binary(operator, (left, &found), (right, &other), span)
+                }
+            };
+        }
+        found
+    }
+
+    fn binary(&mut self, operator: Operator, left: (&Node, &Type), right: (&Node, &Type), span: &Range<usize>) -> Type {
+        if operator.is_equality() {
+            return self.equality(left, right, span);
+        }
+        if operator == Operator::In {
+            return self.membership(left, right, span);
+        }
+        self.need_value(left.0, left.1);
+        self.need_value(right.0, right.1);
+        let (first, second) = (left.1, right.1);
+        let is_order = matches!(operator, Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual);
+        let result = if is_order {
+            let fits = first.is_ordered() && second.is_ordered() && first.is_comparable(second);
+            fits.then(|| Type::new(TypeName::Bool))
+        } else {
+            types::arithmetic(operator, first, second)
+        };
+        match result {
+            Some(result) => result,
+            None => {
+                let message = format!("`{}` cannot join `{first}` and `{second}`", operator.symbol());
+                let found = self.error(span, message, mismatch_help(operator, first, second));
+                if is_order { Type::new(TypeName::Bool) } else { found }
+            }
+        }
+    }
+
+    fn equality(&mut self, left: (&Node, &Type), right: (&Node, &Type), span: &Range<usize>) -> Type {
+        for (tested, other) in [(left, right), (right, left)] {
+            if other.1.is_null() {
+                self.mark_tested(tested.0);
+            }
+        }
+        if left.1.is_comparable(right.1) {
+            return Type::new(TypeName::Bool);
+        }
+        let (message, help) = match (left.1.is_null(), right.1.is_null()) {
+            (false, true) => never_null(left.0),
+            (true, false) => never_null(right.0),
+            _ => {
+                let message = format!("`{}` and `{}` are never equal", left.1, right.1);
+                (message, mismatch_help(Operator::Equal, left.1, right.1))
+            }
+        };
+        self.error(span, message, help);
+        Type::new(TypeName::Bool)
+    }
+
+    fn membership(&mut self, left: (&Node, &Type), right: (&Node, &Type), span: &Range<usize>) -> Type {
+        self.need_value(right.0, right.1);
+        let fits = match (&right.1.base, right.1.name()) {
+            (Base::ListOf(element), _) => left.1.is_comparable(element),
+            (Base::Null, _) => false,
+            (_, TypeName::Map) => left.1.fits(TypeName::String),
+            (_, name) => matches!(name, TypeName::List | TypeName::Any),
+        };
+        if !fits {
+            let help = match right.1.name() {
+                TypeName::String => "to look for text in text write `text.contains(\"part\")`".to_owned(),
+                TypeName::List => "the elements must be of the same type as what is looked for".to_owned(),
+                _ => "`in` looks in a list, or for a key in a map".to_owned(),
+            };
+            let message = match &right.1.base {
+                Base::ListOf(element) => format!("`{}` is never in a list of `{element}`", left.1),
+                _ => format!("`in` cannot look for `{}` in `{}`", left.1, right.1),
+            };
+            self.error(span, message, help);
+        }
+        Type::new(TypeName::Bool)
+    }
+
+    fn conditional(&mut self, [condition, then, otherwise]: &[Node; 3]) -> Type {
+        self.bool_operand("? :", condition);
+        let (first, second) = (self.node(then), self.node(otherwise));
+        match first.join(&second) {
+            Some(joined) => joined,
+            None => {
+                let span = then.span.start..otherwise.span.end;
+                let message = format!("the branches of `? :` are of different types, `{first}` and `{second}`");
+                self.error(&span, message, "give both branches one type, for instance with `string(…)` or `double(…)`")
+            }
+        }
+    }
+
+    fn list(&mut self, items: &[Node]) -> Type {
+        let mut all: Option<Type> = None;
+        for item in items {
+            let found = self.node(item);
+            all = match all {
+                None => Some(found),
+                Some(before) => match before.join(&found) {
+                    Some(joined) => Some(joined),
+                    None => {
+                        let message = format!("a list cannot hold both `{before}` and `{found}`");
+                        Some(self.error(&item.span, message, "give all elements one type"))
+                    }
                 },
             };
-            return self.error(node.span.clone(), format!("`{text}` is not known"), help);
-        };
-        path.binding = Binding::Fact { nullable: kind.nullable };
-        match (path.segments.len(), kind.base) {
-            (2, _) => kind,
-            (_, TypeName::Map | TypeName::Any) => ANY,
-            (_, base) => {
-                let message = format!("`{text}` asks for a field of {}", base.with_article());
-                self.error(node.span.clone(), message, "only a map has fields")
-            }
         }
+        Type::list_of(all)
     }
 
-    /// `result`, if the operand is of a wanted type or may be of any.
-    fn want(&mut self, operand: &(FieldType, Range<usize>), wanted: &[TypeName], by: &str, result: FieldType) -> FieldType {
-        let base = operand.0.base;
-        if base == TypeName::Any || wanted.contains(&base) {
+    fn call(&mut self, function: Function, arguments: &[Node], span: &Range<usize>) -> Type {
+        let mut found = Vec::new();
+        for argument in arguments {
+            let argument_type = self.node(argument);
+            self.need_value(argument, &argument_type);
+            found.push(argument_type);
+        }
+        if let Some(result) = types::call(function, &found) {
             return result;
         }
-        let words: Vec<&str> = wanted.iter().map(|kind| kind.with_article()).collect();
-        let message = format!("{by} needs {}, this is {}", words.join(" or "), base.with_article());
-        let help = if wanted == [TypeName::Bool] {
-            "compare it with something, such as `x != null` or `x > 0`"
-        } else {
-            "see the types in `fields`"
-        };
-        self.error(operand.1.clone(), message, help)
+        let given: Vec<String> = found.iter().map(|argument| format!("`{argument}`")).collect();
+        let given = if given.is_empty() { "nothing".to_owned() } else { given.join(", ") };
+        let help = format!("write `{}`; it takes {}", function.usage(), types::takes(function));
+        self.error(span, format!("`{}` cannot take {given}", function.name()), help)
     }
 
-    fn binary(&mut self, operator: Operator, left: &Side, right: &Side) -> FieldType {
-        let span = left.span.start..right.span.end;
-        let symbol = operator.symbol();
-        match operator {
-            Operator::And | Operator::Or => {
-                for side in [left, right] {
-                    self.want(&(side.kind, side.span.clone()), &[TypeName::Bool], &format!("`{symbol}`"), BOOL);
+    /// Notes a name that may be null where that would be an error.
+    fn need_value(&mut self, node: &Node, found: &Type) {
+        if let NodeKind::Path(path) = &node.kind
+            && found.nullable
+            && !found.is_any()
+        {
+            self.uses.push((path.text.clone(), node.span.clone()));
+        }
+    }
+
+    fn mark_tested(&mut self, node: &Node) {
+        if let NodeKind::Path(path) = &node.kind {
+            self.tested.insert(path.text.clone());
+        }
+    }
+
+    /// Evaluates the largest parts without names, which fail always if they fail now; whether this part has names.
+    fn fixed_parts(&mut self, node: &Node) -> bool {
+        let has_names = match &node.kind {
+            NodeKind::Path(_) => true,
+            NodeKind::Let(..) => node.has_names(),
+            _ => {
+                let children: Vec<(&Node, bool)> =
+                    node.children().into_iter().map(|child| (child, self.fixed_parts(child))).collect();
+                let has_names = children.iter().any(|(_, has_names)| *has_names);
+                if has_names {
+                    children.iter().filter(|(_, has_names)| !has_names).for_each(|(child, _)| self.fixed_part(child));
                 }
-                BOOL
+                has_names
             }
-            Operator::Equal | Operator::NotEqual => self.equality(left, right, span),
-            Operator::In => self.want(&(right.kind, right.span.clone()), &[TypeName::List, TypeName::Map], "`in`", BOOL),
-            _ if left.is_null || right.is_null => {
-                self.error(span, format!("`{symbol}` cannot be used with null"), "compare with null by `==` or `!=`")
-            }
-            _ => match result_of(operator, left.kind.base, right.kind.base) {
-                Some(base) => FieldType { base, nullable: base == TypeName::Any },
-                None => {
-                    let message = format!(
-                        "`{symbol}` does not take {} and {}",
-                        left.kind.base.with_article(),
-                        right.kind.base.with_article()
-                    );
-                    let help = match (left.kind.base, right.kind.base) {
-                        (TypeName::Int, TypeName::Float) | (TypeName::Float, TypeName::Int) => {
-                            "convert one with `double(x)` or `int(x)`"
-                        }
-                        _ => "both sides must be of types that fit",
-                    };
-                    self.error(span, message, help)
-                }
-            },
-        }
-    }
-
-    fn equality(&mut self, left: &Side, right: &Side, span: Range<usize>) -> FieldType {
-        for (side, other) in [(left, right), (right, left)] {
-            if other.is_null && !side.is_null && !side.kind.nullable && side.kind.base != TypeName::Any {
-                let message = format!("this {} is never null", side.kind.base.name());
-                return self.error(side.span.clone(), message, "add `?` to its type in `fields`, or take the comparison out");
-            }
-        }
-        if left.is_null || right.is_null || is_comparable(left.kind.base, right.kind.base) {
-            return BOOL;
-        }
-        let message = format!("{} is never equal to {}", left.kind.base.with_article(), right.kind.base.with_article());
-        self.error(span, message, "both sides must be of the same type")
-    }
-
-    fn branches(&mut self, then: (&FieldType, bool), otherwise: (&FieldType, bool), span: Range<usize>) -> FieldType {
-        match (then, otherwise) {
-            ((_, true), (kind, _)) | ((kind, _), (_, true)) => FieldType { base: kind.base, nullable: true },
-            ((left, _), (right, _)) if left.base == right.base => {
-                FieldType { base: left.base, nullable: left.nullable || right.nullable }
-            }
-            ((left, _), (right, _)) if left.base == TypeName::Any || right.base == TypeName::Any => ANY,
-            ((left, _), (right, _)) => {
-                let message = format!("the parts after `?` are {} and {}", left.base.with_article(), right.base.with_article());
-                self.error(span, message, "both must be of the same type")
-            }
-        }
-    }
-
-    fn call(&mut self, function: Function, kinds: &[(FieldType, Range<usize>)], span: Range<usize>) -> FieldType {
-        let (least, most) = arguments_of(function);
-        if kinds.len() < least || kinds.len() > most {
-            let message = format!("`{}` is given {} values", function.name(), kinds.len());
-            return self.error(span, message, format!("write `{}`", function.usage()));
-        }
-        let by = format!("`{}`", function.name());
-        let result = FieldType::required(function.result());
-        let first = match function {
-            Function::Size => &[TypeName::String, TypeName::List, TypeName::Map][..],
-            Function::StartsWith | Function::EndsWith | Function::Contains | Function::LowerAscii | Function::UpperAscii => {
-                &[TypeName::String]
-            }
-            Function::Timestamp => &[TypeName::String, TypeName::Time],
-            Function::Duration => &[TypeName::String, TypeName::Duration],
-            Function::Int | Function::Double => &[TypeName::Int, TypeName::Float, TypeName::String],
-            Function::String => {
-                &[TypeName::String, TypeName::Int, TypeName::Float, TypeName::Bool, TypeName::Time, TypeName::Duration]
-            }
-            _ => &[TypeName::Time],
         };
-        self.want(&kinds[0], first, &by, result);
-        for argument in &kinds[1..] {
-            self.want(argument, &[TypeName::String], &by, result);
+        if has_names {
+            self.literals(node);
         }
-        result
+        has_names
+    }
+
+    fn fixed_part(&mut self, node: &Node) {
+        if let Err(error) = evaluate::run(node, &Context::new()).result {
+            let help = match error.kind() {
+                EvaluationErrorKind::Unreadable { function: "timestamp" } => {
+                    "write the instant as `2026-03-02T10:00:00Z`, with an offset or zone"
+                }
+                EvaluationErrorKind::Unreadable { function: "duration" } => {
+                    "write it as `48h`, `90 minutes` or `PT48H`; days have no fixed length here"
+                }
+                _ => "this part always fails: correct it",
+            };
+            self.error(&error.span(), error.to_string(), help);
+        }
+    }
+
+    /// Literals beside names that can only fail.
+    fn literals(&mut self, node: &Node) {
+        if let NodeKind::Binary(Operator::Divide | Operator::Remainder, _, divisor) = &node.kind
+            && matches!(divisor.kind, NodeKind::Literal(Value::Int(0)))
+        {
+            self.error(&divisor.span, "division by zero".to_owned(), "this part always fails: correct it");
+        }
+        if let NodeKind::Call(function, arguments) = &node.kind
+            && function.takes_zone()
+            && let Some(NodeKind::Literal(Value::String(zone))) = arguments.get(1).map(|argument| &argument.kind)
+            && jiff::tz::TimeZone::get(zone).is_err()
+        {
+            let message = format!("time zone `{zone}` is not known");
+            self.error(&arguments[1].span, message, "write an IANA name such as `Europe/Oslo`");
+        }
     }
 }
 
-/// One operand.
-struct Side {
-    kind: FieldType,
-    is_null: bool,
-    span: Range<usize>,
+fn never_null(node: &Node) -> (String, String) {
+    (format!("{} is never null", subject(node)), "declare its type with `?` if it may be, or leave out the test".to_owned())
 }
 
-fn is_null(node: &Node) -> bool {
-    matches!(node.kind, NodeKind::Literal(Value::Null))
-}
-
-fn is_numeric(base: TypeName) -> bool {
-    matches!(base, TypeName::Int | TypeName::Float)
-}
-
-fn is_comparable(left: TypeName, right: TypeName) -> bool {
-    left == right || left == TypeName::Any || right == TypeName::Any || (is_numeric(left) && is_numeric(right))
-}
-
-/// How many values a function takes, its receiver included.
-fn arguments_of(function: Function) -> (usize, usize) {
-    match function {
-        Function::StartsWith | Function::EndsWith | Function::Contains => (2, 2),
-        function if function.is_global() => (1, 1),
-        Function::LowerAscii | Function::UpperAscii => (1, 1),
-        _ => (1, 2),
+fn subject(node: &Node) -> String {
+    match &node.kind {
+        NodeKind::Path(path) => format!("`{}`", path.text),
+        NodeKind::Let(name, _) => format!("`{name}`"),
+        _ => "this".to_owned(),
     }
 }
 
-/// The type of an operator's value; `None` where the operands do not fit.
-fn result_of(operator: Operator, left: TypeName, right: TypeName) -> Option<TypeName> {
-    use TypeName::{Any, Bool, Duration, Float, Int, List, String, Time};
-    let is_order = matches!(operator, Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual);
-    match (operator, left, right) {
-        (_, Any, _) | (_, _, Any) => Some(if is_order { Bool } else { Any }),
-        _ if is_order => {
-            let is_ordered = |base| matches!(base, Int | Float | String | Time | Duration);
-            (is_ordered(left) && is_comparable(left, right)).then_some(Bool)
-        }
-        (_, Int, Int) => Some(Int),
-        (Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Divide, Float, Float) => Some(Float),
-        (Operator::Add, String, String) => Some(String),
-        (Operator::Add, List, List) => Some(List),
-        (Operator::Add, Time, Duration) | (Operator::Add, Duration, Time) | (Operator::Subtract, Time, Duration) => Some(Time),
-        (Operator::Subtract, Time, Time) | (Operator::Add | Operator::Subtract, Duration, Duration) => Some(Duration),
-        _ => None,
+fn mismatch_help(operator: Operator, left: &Type, right: &Type) -> String {
+    use TypeName::{Duration, Float, Int, String as Text, Time};
+    let names = (left.name(), right.name());
+    let is_pair = |one: TypeName, other: TypeName| names == (one, other) || names == (other, one);
+    if left.is_null() || right.is_null() {
+        "null can only be compared with `==` and `!=`".to_owned()
+    } else if is_pair(Int, Float) {
+        "make both floats: `double(x)`".to_owned()
+    } else if is_pair(Time, Text) {
+        "write the instant as `timestamp(\"2026-03-02T10:00:00Z\")`".to_owned()
+    } else if matches!(operator, Operator::Multiply | Operator::Divide | Operator::Remainder) {
+        "only numbers can be multiplied and divided".to_owned()
+    } else if is_pair(Duration, Text) || is_pair(Time, Int) || is_pair(Duration, Int) {
+        "write the span of time as `duration(\"48h\")`".to_owned()
+    } else if is_pair(Int, Text) && operator == Operator::Add {
+        "make both text: `string(x)`".to_owned()
+    } else if is_pair(Int, Text) || is_pair(Float, Text) {
+        "leave out the quotes, or convert with `int(x)` or `string(x)`".to_owned()
+    } else if names == (Time, Time) {
+        "times are subtracted from each other; what is added is a `duration(\"48h\")`".to_owned()
+    } else if left.name() == right.name() {
+        "numbers, text, times and durations have an order, and `+` and `-`; other types have `==` and `in`".to_owned()
+    } else {
+        "both sides must be of one type".to_owned()
     }
 }

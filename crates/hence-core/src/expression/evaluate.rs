@@ -1,410 +1,424 @@
-//! The value of an expression, within its limits of steps and memory.
+//! Values of a tree for given facts, counted in steps and bytes.
 //!
-//! Every operation is checked: what overflows, divides by zero, meets null or is of another type gives an error, never a guess.
-//! `&&`, `||` and `?:` look only at what they need, left to right; an error on the way is the error of the whole.
+//! Looks at facts in place and makes new values only where an operator does. Of `&&` and `||`, one side that decides is
+//! enough even where the other fails, as in CEL; only a passed limit is never hidden that way.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
-use jiff::Timestamp;
+use crate::value::Value;
 
-use super::syntax::{Function, Node, NodeKind, Operator, Path};
+use super::syntax::{Binding, Node, NodeKind, Operator, Path};
 use super::{Context, MEMORY_BYTES_MAX, STEPS_MAX};
-use crate::calendar::Zone;
-use crate::value::{Value, parse_duration, parse_time};
 
-/// Why an expression has no value by these facts.
+/// Why an expression has no value now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
 pub struct EvaluationError {
-    problem: String,
+    kind: EvaluationErrorKind,
     span: Range<usize>,
 }
 
+/// The kinds of [`EvaluationError`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EvaluationErrorKind {
+    /// A value is null where an operator needs one.
+    Null {
+        /// The name, or `a value` where it has none.
+        name: String,
+    },
+    /// A group of facts, or a variable, has not been read.
+    NotRead {
+        /// The group or variable.
+        name: String,
+    },
+    /// A field was not given although it may not be null.
+    NotGiven {
+        /// `group.field`.
+        name: String,
+    },
+    /// An operator met values it does not take; only possible where a type is `any`.
+    Type {
+        /// The operator or function.
+        operator: &'static str,
+        /// The types it met.
+        found: String,
+    },
+    /// A number or instant would be out of range.
+    Overflow,
+    /// Divided by zero.
+    DivisionByZero,
+    /// A list has no element there.
+    NoElement,
+    /// Text cannot be read as what a function makes of it.
+    Unreadable {
+        /// The function.
+        function: &'static str,
+    },
+    /// It took more than [`STEPS_MAX`] steps.
+    Steps,
+    /// It made more than [`MEMORY_BYTES_MAX`] bytes of values.
+    Memory,
+}
+
+/// The outcome of one evaluation.
+#[derive(Debug)]
+pub(super) struct Evaluation<'a> {
+    pub(super) result: Result<Value, EvaluationError>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the limits are tested by it"))]
+    pub(super) steps: usize,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the limits are tested by it"))]
+    pub(super) bytes: usize,
+    seen: Vec<(&'a str, Cow<'a, Value>)>,
+}
+
+pub(super) type Found<'a> = Result<Cow<'a, Value>, EvaluationError>;
+
 impl EvaluationError {
-    /// The bytes of the source it speaks of.
+    /// The kind, to branch on.
+    pub fn kind(&self) -> &EvaluationErrorKind {
+        &self.kind
+    }
+
+    /// The bytes of the source it speaks of; for a part inside a let, those of the let's name.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 }
 
-pub(super) fn evaluate(root: &Node, context: &Context) -> Result<Value, EvaluationError> {
-    Run { context, steps: 0, bytes: 0 }.node(root)
+impl Evaluation<'_> {
+    /// The names the result depended on, with their values.
+    pub(super) fn deciding(&self) -> BTreeMap<String, Value> {
+        self.seen.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().clone())).collect()
+    }
 }
 
-/// The value, where no name matters for it.
-pub(super) fn constant(root: &Node) -> Option<Value> {
-    if !root.has_names() {
-        return evaluate(root, &Context::new()).ok();
+impl EvaluationErrorKind {
+    pub(super) fn at(self, span: &Range<usize>) -> EvaluationError {
+        EvaluationError { kind: self, span: span.clone() }
     }
-    let (operator, parts) = chain(root)?;
-    let constants = || parts.iter().filter_map(|part| constant(part));
-    match operator {
-        Operator::Or => constants().find(|value| value == &Value::Bool(true)),
-        Operator::And => constants().find(|value| value == &Value::Bool(false)),
-        _ => {
-            let [left, right] = parts.as_slice() else { return None };
-            let is_same = left.is_same(right);
-            match operator {
-                Operator::Equal | Operator::LessOrEqual | Operator::GreaterOrEqual if is_same => Some(Value::Bool(true)),
-                Operator::NotEqual | Operator::Less | Operator::Greater if is_same => Some(Value::Bool(false)),
-                _ => None,
-            }
+
+    fn is_limit(&self) -> bool {
+        matches!(self, EvaluationErrorKind::Steps | EvaluationErrorKind::Memory)
+    }
+}
+
+impl fmt::Display for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            EvaluationErrorKind::Null { name } => write!(f, "{name} is null"),
+            EvaluationErrorKind::NotRead { name } => write!(f, "`{name}` has not been read"),
+            EvaluationErrorKind::NotGiven { name } => write!(f, "`{name}` was not given"),
+            EvaluationErrorKind::Type { operator, found } => write!(f, "`{operator}` cannot take {found}"),
+            EvaluationErrorKind::Overflow => f.write_str("the result is out of range"),
+            EvaluationErrorKind::DivisionByZero => f.write_str("division by zero"),
+            EvaluationErrorKind::NoElement => f.write_str("the list has no such element"),
+            EvaluationErrorKind::Unreadable { function } => write!(f, "`{function}` cannot read this text"),
+            EvaluationErrorKind::Steps => write!(f, "the expression takes more than {STEPS_MAX} steps"),
+            EvaluationErrorKind::Memory => write!(f, "the expression makes more than {MEMORY_BYTES_MAX} bytes"),
         }
     }
 }
 
-/// The operands of a chain of one logical operator, or the two of any other.
-fn chain(root: &Node) -> Option<(Operator, Vec<&Node>)> {
-    let NodeKind::Binary(operator, ..) = &root.kind else { return None };
-    let is_logical = matches!(operator, Operator::And | Operator::Or);
-    let mut parts = Vec::new();
-    let mut here = root;
-    while let NodeKind::Binary(other, left, right) = &here.kind
-        && other == operator
-    {
-        parts.push(&**right);
-        here = left;
-        if !is_logical {
-            break;
-        }
-    }
-    parts.push(here);
-    parts.reverse();
-    Some((*operator, parts))
+/// Evaluates a tree.
+pub(super) fn run<'a>(root: &'a Node, context: &'a Context) -> Evaluation<'a> {
+    let mut evaluator = Evaluator { context, steps: 0, bytes: 0, seen: Vec::new() };
+    let result = evaluator.node(root).map(Cow::into_owned);
+    let Evaluator { steps, bytes, seen, .. } = evaluator;
+    Evaluation { result, steps, bytes, seen }
 }
 
-struct Run<'a> {
+pub(super) struct Evaluator<'a> {
     context: &'a Context,
     steps: usize,
     bytes: usize,
+    seen: Vec<(&'a str, Cow<'a, Value>)>,
 }
 
-fn fail<T>(node: &Node, problem: impl Into<String>) -> Result<T, EvaluationError> {
-    Err(EvaluationError { problem: problem.into(), span: node.span.clone() })
-}
+impl<'a> Evaluator<'a> {
+    /// Counts work; `span` is what is told when it is too much.
+    pub(super) fn step(&mut self, count: usize, span: &Range<usize>) -> Result<(), EvaluationError> {
+        self.steps = self.steps.saturating_add(count).min(STEPS_MAX + 1);
+        if self.steps > STEPS_MAX { Err(EvaluationErrorKind::Steps.at(span)) } else { Ok(()) }
+    }
 
-impl<'a> Run<'a> {
-    fn node(&mut self, node: &Node) -> Result<Value, EvaluationError> {
-        self.steps += 1;
-        if self.steps > STEPS_MAX {
-            return fail(node, format!("more than {STEPS_MAX} steps"));
+    /// Counts bytes before they are made.
+    pub(super) fn produce(&mut self, bytes: usize, span: &Range<usize>) -> Result<(), EvaluationError> {
+        let total = self.bytes.saturating_add(bytes);
+        if total > MEMORY_BYTES_MAX {
+            return Err(EvaluationErrorKind::Memory.at(span));
         }
+        self.bytes = total;
+        self.step(bytes / 64, span)
+    }
+
+    fn node(&mut self, node: &'a Node) -> Found<'a> {
+        self.step(1, &node.span)?;
         match &node.kind {
-            NodeKind::Literal(value) => self.made(node, value.clone()),
-            NodeKind::Path(path) => {
-                let value = self.path(node, path)?.clone();
-                self.made(node, value)
+            NodeKind::Literal(value) => Ok(Cow::Borrowed(value)),
+            NodeKind::Path(path) => self.path(path, &node.span),
+            NodeKind::Let(_, expression) => {
+                self.node(&expression.root).map_err(|error| EvaluationError { span: node.span.clone(), ..error })
             }
-            NodeKind::Let(_, expression) => self.node(&expression.root),
+            NodeKind::Member(inner, segment) => {
+                let found = self.node(inner)?;
+                member(found, &segment.name).map_err(|kind| kind.at(&segment.span))
+            }
+            NodeKind::Index(inner, index) => {
+                let (container, key) = (self.node(inner)?, self.node(index)?);
+                self.index(container, &key, node)
+            }
+            NodeKind::Not(inner) => {
+                let value = self.bool(inner, "!")?;
+                Ok(Cow::Owned(Value::Bool(!value)))
+            }
+            NodeKind::Negate(inner) => {
+                let value = self.node(inner)?;
+                self.negate(&value, inner)
+            }
             NodeKind::Binary(..) => self.spine(node),
-            NodeKind::Member(inner, segment) => match self.node(inner)? {
-                Value::Map(mut map) => Ok(map.remove(&segment.name).unwrap_or(Value::Null)),
-                other => fail(node, format!("{} has no fields", described(&other))),
-            },
-            NodeKind::Index(inner, index) => self.index(node, inner, index),
-            NodeKind::Not(inner) => Ok(Value::Bool(!self.bool(inner)?)),
-            NodeKind::Negate(inner) => match self.node(inner)? {
-                Value::Int(value) => value.checked_neg().map_or_else(|| overflow(node), |value| Ok(Value::Int(value))),
-                Value::Float(value) => Ok(Value::Float(-value)),
-                Value::Duration(value) => value.checked_neg().map_or_else(|| overflow(node), |value| Ok(Value::Duration(value))),
-                other => fail(node, format!("`-` does not take {}", described(&other))),
-            },
             NodeKind::Conditional(parts) => {
                 let [condition, then, otherwise] = &**parts;
-                let taken = if self.bool(condition)? { then } else { otherwise };
-                self.node(taken)
+                let branch = if self.bool(condition, "? :")? { then } else { otherwise };
+                self.node(branch)
             }
-            NodeKind::List(items) => {
-                let values = items.iter().map(|item| self.node(item)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Value::List(values))
+            NodeKind::List(items) => self.list(items, &node.span),
+            NodeKind::Call(function, arguments) => {
+                let mut values = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    let value = self.node(argument)?;
+                    if value.is_null() {
+                        return Err(null(argument));
+                    }
+                    values.push(value);
+                }
+                self.call(*function, &values, &node.span)
             }
-            NodeKind::Call(function, arguments) => self.call(node, *function, arguments),
-            NodeKind::Has(inner) => self.has(inner),
+            NodeKind::Has(inner) => {
+                let found = self.node(inner)?;
+                Ok(Cow::Owned(Value::Bool(!found.is_null())))
+            }
         }
     }
 
-    /// Counts a value that was copied or made against the limit of memory.
-    fn made(&mut self, node: &Node, value: Value) -> Result<Value, EvaluationError> {
-        self.bytes = self.bytes.saturating_add(bytes_of(&value));
-        if self.bytes > MEMORY_BYTES_MAX {
-            fail(node, format!("more than {MEMORY_BYTES_MAX} bytes of values"))
-        } else {
-            Ok(value)
-        }
+    fn path(&mut self, path: &'a Path, span: &Range<usize>) -> Found<'a> {
+        let found = self.look_up(path).map_err(|kind| kind.at(span))?;
+        self.seen.push((&path.text, found.clone()));
+        Ok(found)
     }
 
-    fn bool(&mut self, node: &Node) -> Result<bool, EvaluationError> {
-        match self.node(node)? {
-            Value::Bool(value) => Ok(value),
-            other => fail(node, format!("expected true or false, found {}", described(&other))),
-        }
-    }
-
-    fn path(&self, node: &Node, path: &Path) -> Result<&'a Value, EvaluationError> {
-        let context: &'a Context = self.context;
+    fn look_up(&mut self, path: &'a Path) -> Result<Cow<'a, Value>, EvaluationErrorKind> {
         let first = &path.segments[0].name;
-        let (mut value, rest) = match (context.variables.get(first), path.segments.get(1)) {
-            (Some(value), _) => (value, &path.segments[1..]),
-            (None, Some(field)) => match context.facts.get(&format!("{first}.{}", field.name)) {
-                Some(value) => (value, &path.segments[2..]),
-                None => return fail(node, format!("`{}` is not known", path.text)),
-            },
-            (None, None) => return fail(node, format!("`{}` is not known", path.text)),
+        let variable = match path.binding {
+            Binding::Fact { .. } => None,
+            Binding::Variable | Binding::Unbound => self.context.variables.get(first),
         };
-        for segment in rest {
-            value = match value {
-                Value::Map(map) => map.get(&segment.name).unwrap_or(&Value::Null),
-                Value::Null => return fail(node, format!("`{}` asks for a field of null", path.text)),
-                other => return fail(node, format!("{} has no fields", described(other))),
+        let (mut found, used) = match (variable, path.segments.get(1)) {
+            (Some(value), _) => (Cow::Borrowed(value), 1),
+            (None, Some(field)) if path.binding != Binding::Variable => {
+                let group =
+                    self.context.facts.group(first).ok_or_else(|| EvaluationErrorKind::NotRead { name: first.clone() })?;
+                match group.get(&field.name) {
+                    Some(value) => (Cow::Borrowed(value), 2),
+                    None if path.binding == (Binding::Fact { nullable: true }) => (Cow::Owned(Value::Null), 2),
+                    None => return Err(EvaluationErrorKind::NotGiven { name: format!("{first}.{}", field.name) }),
+                }
+            }
+            _ => return Err(EvaluationErrorKind::NotRead { name: first.clone() }),
+        };
+        for segment in &path.segments[used..] {
+            found = member(found, &segment.name)?;
+        }
+        Ok(found)
+    }
+
+    fn index(&mut self, container: Cow<'a, Value>, key: &Value, node: &'a Node) -> Found<'a> {
+        match (container.as_ref(), key) {
+            (Value::Null, _) => Ok(Cow::Owned(Value::Null)),
+            (Value::Map(_), Value::String(key)) => member(container, key).map_err(|kind| kind.at(&node.span)),
+            (Value::List(items), Value::Int(at)) => {
+                let at = usize::try_from(*at).ok().filter(|at| *at < items.len());
+                let Some(at) = at else { return Err(EvaluationErrorKind::NoElement.at(&node.span)) };
+                Ok(match container {
+                    Cow::Borrowed(Value::List(items)) => Cow::Borrowed(&items[at]),
+                    Cow::Owned(Value::List(mut items)) => Cow::Owned(items.swap_remove(at)),
+                    // Just matched as a list.
+                    _ => Cow::Owned(Value::Null),
+                })
+            }
+            (_, Value::Null) => Err(EvaluationErrorKind::Null { name: "the index".to_owned() }.at(&node.span)),
+            (container, key) => Err(mismatch("[]", &[container, key]).at(&node.span)),
+        }
+    }
+
+    fn list(&mut self, items: &'a [Node], span: &Range<usize>) -> Found<'a> {
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            let value = self.node(item)?;
+            self.produce_copy(&value, span)?;
+            values.push(value.into_owned());
+        }
+        Ok(Cow::Owned(Value::List(values)))
+    }
+
+    fn bool(&mut self, node: &'a Node, operator: &'static str) -> Result<bool, EvaluationError> {
+        let value = self.node(node)?;
+        as_bool(&value, node, operator)
+    }
+
+    /// A chain of operators, from its leftmost operand on, without entering itself for each.
+    fn spine(&mut self, node: &'a Node) -> Found<'a> {
+        let mut links = Vec::new();
+        let mut leftmost = node;
+        while let NodeKind::Binary(operator, left, right) = &leftmost.kind {
+            self.step(1, &leftmost.span)?;
+            links.push((*operator, left, right, &leftmost.span));
+            leftmost = left;
+        }
+        let mark = self.seen.len();
+        let mut found = self.node(leftmost);
+        for (operator, left, right, span) in links.into_iter().rev() {
+            found = match (operator, found) {
+                (Operator::And | Operator::Or, first) => {
+                    let first = first.and_then(|value| as_bool(&value, left, operator.symbol()));
+                    self.logic(operator, first, (right, mark)).map(|value| Cow::Owned(Value::Bool(value)))
+                }
+                (_, Ok(first)) => self.join(operator, (left, first), right, span),
+                // A failure goes on to the left: an `||` there may not need this side.
+                (_, failed) => failed,
             };
         }
-        Ok(value)
+        found
     }
 
-    fn index(&mut self, node: &Node, inner: &Node, index: &Node) -> Result<Value, EvaluationError> {
-        match (self.node(inner)?, self.node(index)?) {
-            (Value::Map(mut map), Value::String(key)) => Ok(map.remove(&key).unwrap_or(Value::Null)),
-            (Value::List(mut items), Value::Int(at)) => match usize::try_from(at).ok().filter(|at| *at < items.len()) {
-                Some(at) => Ok(items.swap_remove(at)),
-                None => fail(node, format!("the list has {} elements, none at {at}", items.len())),
-            },
-            (value, key) => fail(node, format!("`[ ]` does not take {} and {}", described(&value), described(&key))),
+    /// An operator that needs both sides.
+    fn join(&mut self, operator: Operator, left: (&Node, Cow<'a, Value>), right: &'a Node, span: &Range<usize>) -> Found<'a> {
+        let second = self.node(right)?;
+        if !operator.is_equality() {
+            let is_null_left = left.1.is_null() && operator != Operator::In;
+            if is_null_left || second.is_null() {
+                return Err(null(if is_null_left { left.0 } else { right }));
+            }
+        }
+        self.operate(operator, left.1, second, span)
+    }
+
+    /// `&&` and `||`: the left side decides, else the right one, else the left side's failure stands.
+    fn logic(
+        &mut self,
+        operator: Operator,
+        first: Result<bool, EvaluationError>,
+        (right, mark): (&'a Node, usize),
+    ) -> Result<bool, EvaluationError> {
+        let decides = operator == Operator::Or;
+        match &first {
+            Ok(value) if *value == decides => return first,
+            Err(error) if error.kind.is_limit() => return first,
+            _ => {}
+        }
+        let before = self.seen.len();
+        let second = self.bool(right, operator.symbol());
+        match second {
+            Ok(value) if value == decides => {
+                self.seen.drain(mark..before);
+                Ok(value)
+            }
+            Err(error) if error.kind.is_limit() => Err(error),
+            second => first.and(second),
         }
     }
-
-    /// Whether the field is there and not null.
-    fn has(&mut self, inner: &Node) -> Result<Value, EvaluationError> {
-        let value = match &inner.kind {
-            NodeKind::Path(path) => self.path(inner, path).ok().cloned(),
-            _ => self.node(inner).ok(),
-        };
-        Ok(Value::Bool(value.is_some_and(|value| !value.is_null())))
-    }
-
-    /// A chain of operators leans left; it is folded in a loop, because it may be long.
-    fn spine(&mut self, node: &Node) -> Result<Value, EvaluationError> {
-        let mut rights: Vec<(&Node, Operator, &Node)> = Vec::new();
-        let mut here = node;
-        while let NodeKind::Binary(operator, left, right) = &here.kind {
-            rights.push((here, *operator, right));
-            here = left;
-        }
-        let mut value = self.node(here)?;
-        for (whole, operator, right) in rights.into_iter().rev() {
-            self.steps += 1;
-            value = match (operator, value) {
-                (Operator::And, Value::Bool(false)) => Value::Bool(false),
-                (Operator::Or, Value::Bool(true)) => Value::Bool(true),
-                (Operator::And | Operator::Or, Value::Bool(_)) => Value::Bool(self.bool(right)?),
-                (Operator::And | Operator::Or, other) => {
-                    return fail(whole, format!("expected true or false, found {}", described(&other)));
-                }
-                (operator, left) => {
-                    let right = self.node(right)?;
-                    let value = operate(whole, operator, left, right)?;
-                    self.made(whole, value)?
-                }
-            };
-        }
-        Ok(value)
-    }
-
-    fn call(&mut self, node: &Node, function: Function, arguments: &[Node]) -> Result<Value, EvaluationError> {
-        let values = arguments.iter().map(|argument| self.node(argument)).collect::<Result<Vec<_>, _>>()?;
-        let mut values = values.into_iter();
-        let Some(first) = values.next() else { return fail(node, "a function without a value") };
-        let value = call(node, function, first, values.next())?;
-        self.made(node, value)
-    }
 }
 
-fn overflow<T>(node: &Node) -> Result<T, EvaluationError> {
-    fail(node, "the number or instant is out of range")
-}
-
-/// About how much memory a value takes.
-fn bytes_of(value: &Value) -> usize {
-    let own = std::mem::size_of::<Value>();
-    own + match value {
-        Value::String(text) => text.len(),
-        Value::List(items) => items.iter().map(bytes_of).sum(),
-        Value::Map(map) => map.iter().map(|(key, value)| key.len() + bytes_of(value)).sum(),
-        _ => 0,
-    }
-}
-
-fn described(value: &Value) -> &'static str {
-    value.type_name().map_or("null", |kind| kind.with_article())
-}
-
-fn operate(node: &Node, operator: Operator, left: Value, right: Value) -> Result<Value, EvaluationError> {
-    use std::cmp::Ordering::{Equal, Greater, Less};
-    match operator {
-        Operator::Equal => return Ok(Value::Bool(is_equal(&left, &right))),
-        Operator::NotEqual => return Ok(Value::Bool(!is_equal(&left, &right))),
-        Operator::In => return is_in(node, &left, &right),
-        _ => {}
-    }
-    if left.is_null() || right.is_null() {
-        return fail(node, format!("`{}` meets null", operator.symbol()));
-    }
-    let ordered = |wanted: &[std::cmp::Ordering]| match compare(&left, &right) {
-        Some(order) => Ok(Value::Bool(wanted.contains(&order))),
-        None => mismatch(node, operator, &left, &right),
-    };
-    match operator {
-        Operator::Less => ordered(&[Less]),
-        Operator::LessOrEqual => ordered(&[Less, Equal]),
-        Operator::Greater => ordered(&[Greater]),
-        Operator::GreaterOrEqual => ordered(&[Greater, Equal]),
-        _ => arithmetic(node, operator, left, right),
-    }
-}
-
-fn mismatch<T>(node: &Node, operator: Operator, left: &Value, right: &Value) -> Result<T, EvaluationError> {
-    fail(node, format!("`{}` does not take {} and {}", operator.symbol(), described(left), described(right)))
-}
-
-fn is_equal(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => {
-            compare(left, right) == Some(std::cmp::Ordering::Equal)
-        }
-        _ => left == right,
-    }
-}
-
-fn is_in(node: &Node, left: &Value, right: &Value) -> Result<Value, EvaluationError> {
-    match (left, right) {
-        (_, Value::List(items)) => Ok(Value::Bool(items.iter().any(|item| is_equal(left, item)))),
-        (Value::String(key), Value::Map(map)) => Ok(Value::Bool(map.contains_key(key))),
-        _ => mismatch(node, Operator::In, left, right),
-    }
-}
-
-fn compare(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
-    match (left, right) {
-        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
-        (Value::Int(left), Value::Float(right)) => (*left as f64).partial_cmp(right),
-        (Value::Float(left), Value::Int(right)) => left.partial_cmp(&(*right as f64)),
-        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-        (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
-        (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
-        _ => None,
-    }
-}
-
-fn arithmetic(node: &Node, operator: Operator, left: Value, right: Value) -> Result<Value, EvaluationError> {
-    let is_zero = matches!(right, Value::Int(0));
-    if matches!(operator, Operator::Divide | Operator::Remainder) && is_zero {
-        return fail(node, "division by zero");
-    }
-    let value = match (operator, left, right) {
-        (_, Value::Int(left), Value::Int(right)) => integer(operator, left, right).map(Value::Int),
-        (Operator::Add, Value::Float(left), Value::Float(right)) => Some(Value::Float(left + right)),
-        (Operator::Subtract, Value::Float(left), Value::Float(right)) => Some(Value::Float(left - right)),
-        (Operator::Multiply, Value::Float(left), Value::Float(right)) => Some(Value::Float(left * right)),
-        (Operator::Divide, Value::Float(left), Value::Float(right)) => Some(Value::Float(left / right)),
-        (Operator::Add, Value::String(left), Value::String(right)) => Some(Value::String(left + &right)),
-        (Operator::Add, Value::List(mut left), Value::List(right)) => {
-            left.extend(right);
-            Some(Value::List(left))
-        }
-        (Operator::Add, Value::Time(at), Value::Duration(span)) | (Operator::Add, Value::Duration(span), Value::Time(at)) => {
-            at.checked_add(span).ok().map(Value::Time)
-        }
-        (Operator::Subtract, Value::Time(at), Value::Duration(span)) => at.checked_sub(span).ok().map(Value::Time),
-        (Operator::Subtract, Value::Time(left), Value::Time(right)) => Some(Value::Duration(left.duration_since(right))),
-        (Operator::Add, Value::Duration(left), Value::Duration(right)) => left.checked_add(right).map(Value::Duration),
-        (Operator::Subtract, Value::Duration(left), Value::Duration(right)) => left.checked_sub(right).map(Value::Duration),
-        (_, left, right) => return mismatch(node, operator, &left, &right),
-    };
-    value.map_or_else(|| overflow(node), Ok)
-}
-
-fn integer(operator: Operator, left: i64, right: i64) -> Option<i64> {
-    match operator {
-        Operator::Add => left.checked_add(right),
-        Operator::Subtract => left.checked_sub(right),
-        Operator::Multiply => left.checked_mul(right),
-        Operator::Divide => left.checked_div(right),
-        _ => left.checked_rem(right),
-    }
-}
-
-fn call(node: &Node, function: Function, first: Value, second: Option<Value>) -> Result<Value, EvaluationError> {
-    let value = match (function, first, second) {
-        (Function::Size, Value::String(text), _) => Some(int(text.chars().count())),
-        (Function::Size, Value::List(items), _) => Some(int(items.len())),
-        (Function::Size, Value::Map(map), _) => Some(int(map.len())),
-        (Function::StartsWith, Value::String(text), Some(Value::String(part))) => Some(Value::Bool(text.starts_with(&part))),
-        (Function::EndsWith, Value::String(text), Some(Value::String(part))) => Some(Value::Bool(text.ends_with(&part))),
-        (Function::Contains, Value::String(text), Some(Value::String(part))) => Some(Value::Bool(text.contains(&part))),
-        (Function::LowerAscii, Value::String(text), _) => Some(Value::String(text.to_ascii_lowercase())),
-        (Function::UpperAscii, Value::String(text), _) => Some(Value::String(text.to_ascii_uppercase())),
-        (Function::Timestamp, Value::String(text), _) => parse_time(&text).map(Value::Time),
-        (Function::Timestamp, Value::Time(at), _) => Some(Value::Time(at)),
-        (Function::Duration, Value::String(text), _) => parse_duration(&text).map(Value::Duration),
-        (Function::Duration, Value::Duration(span), _) => Some(Value::Duration(span)),
-        (Function::Int, Value::Int(value), _) => Some(Value::Int(value)),
-        (Function::Int, Value::Float(value), _) => int_of(value),
-        (Function::Int, Value::String(text), _) => text.parse().ok().map(Value::Int),
-        (Function::Double, Value::Int(value), _) => Some(Value::Float(value as f64)),
-        (Function::Double, Value::Float(value), _) => Some(Value::Float(value)),
-        (Function::Double, Value::String(text), _) => text.parse().ok().map(Value::Float),
-        (Function::String, value, _) => text_of(&value).map(Value::String),
-        (function, Value::Time(at), zone) => return calendar_field(node, function, at, zone),
-        (function, other, _) => return fail(node, format!("`{}` does not take {}", function.name(), described(&other))),
-    };
-    value.map_or_else(|| fail(node, format!("`{}` cannot convert the value", function.name())), Ok)
-}
-
-fn int(count: usize) -> Value {
-    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// The whole part, where an int can hold it.
-fn int_of(value: f64) -> Option<Value> {
-    let whole = value.trunc();
-    // 2^63 is the first float above every int; -2^63 is an int itself.
-    let limit = 9_223_372_036_854_775_808.0;
-    (whole >= -limit && whole < limit).then_some(Value::Int(whole as i64))
-}
-
-/// The text of a value as it is put into a text; null and containers have none.
-pub(crate) fn text_of(value: &Value) -> Option<String> {
+fn as_bool(value: &Value, node: &Node, operator: &'static str) -> Result<bool, EvaluationError> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Int(value) => Some(value.to_string()),
-        Value::Float(value) => Some(value.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Time(at) => Some(at.to_string()),
-        Value::Duration(span) => Some(span.to_string()),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
+        Value::Bool(value) => Ok(*value),
+        Value::Null => Err(null(node)),
+        other => Err(mismatch(operator, &[other]).at(&node.span)),
     }
 }
 
-fn calendar_field(node: &Node, function: Function, at: Timestamp, zone: Option<Value>) -> Result<Value, EvaluationError> {
-    let zone = match zone {
-        None => Zone::utc(),
-        Some(Value::String(name)) => match Zone::parse(&name) {
-            Ok(zone) => zone,
-            Err(error) => return fail(node, error.to_string()),
-        },
-        Some(other) => return fail(node, format!("a zone is text, not {}", described(&other))),
+fn member<'a>(found: Cow<'a, Value>, name: &str) -> Result<Cow<'a, Value>, EvaluationErrorKind> {
+    match found {
+        Cow::Borrowed(Value::Map(map)) => Ok(map.get(name).map_or(Cow::Owned(Value::Null), Cow::Borrowed)),
+        Cow::Owned(Value::Map(mut map)) => Ok(Cow::Owned(map.remove(name).unwrap_or_default())),
+        found if found.is_null() => Ok(Cow::Owned(Value::Null)),
+        found => Err(mismatch(".", &[&found])),
+    }
+}
+
+/// The error for a null operand, by its name where it has one.
+pub(super) fn null(node: &Node) -> EvaluationError {
+    let name = match &node.kind {
+        NodeKind::Path(path) => format!("`{}`", path.text),
+        NodeKind::Let(name, _) => format!("`{name}`"),
+        _ => "a value".to_owned(),
     };
-    let local = zone.local(at);
-    let value = match function {
-        Function::GetFullYear => i64::from(local.year()),
-        // CEL counts months from 0 and days of the week from Sunday as 0.
-        Function::GetMonth => i64::from(local.month()) - 1,
-        Function::GetDate => i64::from(local.day()),
-        Function::GetDayOfWeek => i64::from(local.weekday().to_sunday_zero_offset()),
-        Function::GetHours => i64::from(local.hour()),
-        Function::GetMinutes => i64::from(local.minute()),
-        Function::GetSeconds => i64::from(local.second()),
-        other => return fail(node, format!("`{}` does not take a time", other.name())),
-    };
-    Ok(Value::Int(value))
+    EvaluationErrorKind::Null { name }.at(&node.span)
+}
+
+/// The error for operands of wrong types.
+pub(super) fn mismatch(operator: &'static str, found: &[&Value]) -> EvaluationErrorKind {
+    let names: Vec<&str> = found.iter().map(|value| value.type_name().map_or("null", |name| name.with_article())).collect();
+    EvaluationErrorKind::Type { operator, found: names.join(" and ") }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The budget holds for the dearest sources of full length, counted in steps and bytes and not in time.
+
+    use super::super::{Expression, NODES_MAX, Names};
+    use super::*;
+    use crate::value::{FACT_TEXT_BYTES_MAX, FieldType, TypeName};
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.variable("s", FieldType::required(TypeName::String));
+        names.variable("l", FieldType::required(TypeName::List));
+        names
+    }
+
+    /// Steps and bytes of one evaluation where `s` has `text_bytes` and `l` a thousand elements.
+    #[track_caller]
+    fn spent(source: &str, text_bytes: usize) -> (usize, usize) {
+        let mut expression = Expression::parse(source).unwrap_or_else(|error| panic!("{error}"));
+        expression.bind(&names()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let context = Context::new()
+            .with("s", Value::String("x".repeat(text_bytes)))
+            .with("l", Value::List(vec![Value::String("x".repeat(text_bytes / 1000)); 1000]));
+        let spent = run(&expression.root, &context);
+        (spent.steps, spent.bytes)
+    }
+
+    #[test]
+    fn every_source_of_full_length_runs_within_the_budget_on_short_values() {
+        let chain = |part: &str, times: usize| vec![part; times].join(" && ");
+        for source in [
+            chain("s.contains(s) == true", 80),
+            chain("size(s+s)>0", 70),
+            chain("s in [s,s,s]", 70),
+            format!("size([{}]) > 0", vec!["s"; NODES_MAX - 10].join(",")),
+        ] {
+            let (steps, bytes) = spent(&source, 8);
+            assert!(steps <= 4 * NODES_MAX, "{steps} steps: {source}");
+            assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes: {source}");
+        }
+    }
+
+    #[test]
+    fn long_values_end_an_evaluation_at_the_limit_and_not_later() {
+        let chain = |part: &str, times: usize| vec![part; times].join(" && ");
+        for source in [
+            chain("s.contains('y') == false", 80),
+            chain("!('y' in l)", 100),
+            chain("l == l", 80),
+            chain("s < s || s == s", 60),
+            chain("size(s+s)>0", 70),
+            format!("size([{}]) > 0", vec!["l"; NODES_MAX - 10].join(",")),
+        ] {
+            let (steps, bytes) = spent(&source, FACT_TEXT_BYTES_MAX);
+            assert!(steps <= STEPS_MAX + 1, "{steps} steps: {source}");
+            assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes: {source}");
+        }
+    }
 }

@@ -204,7 +204,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn code_point(&mut self, start: usize, (digits, radix): (usize, u32)) -> Result<char, ExpressionError> {
-        let length = count(&self.rest()[..], |next| next.is_digit(radix)).min(digits);
+        let length = count(self.rest(), |next| next.is_digit(radix)).min(digits);
         let code = u32::from_str_radix(&self.rest()[..length], radix).ok().filter(|_| length == digits);
         self.at += length;
         match code.and_then(char::from_u32) {

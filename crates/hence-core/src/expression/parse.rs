@@ -174,8 +174,8 @@ impl Parser {
             Token::Symbol("(") => {
                 self.at += 1;
                 let inner = self.expression()?;
-                self.expect_symbol(")")?;
-                Ok(inner)
+                let end = self.expect_symbol(")")?;
+                Ok(Node { span: span.start..end, ..inner })
             }
             Token::Symbol("[") => {
                 self.at += 1;
@@ -311,11 +311,15 @@ impl Parser {
     }
 
     fn unexpected(&self, wanted: &str) -> ExpressionError {
+        let before = self.at.checked_sub(1).map(|before| &self.tokens[before].token);
+        if matches!(before, Some(Token::Name(name)) if name == "not") {
+            let span = self.tokens[self.at - 1].span.clone();
+            return ExpressionError::new(span, format!("expected {wanted} after `not`"), "write `!` for not");
+        }
         let (found, help) = match self.peek() {
             Token::End => ("the end".to_owned(), "the expression stops too early"),
             Token::Name(name) if name == "and" => ("`and`".to_owned(), "write `&&` for and"),
             Token::Name(name) if name == "or" => ("`or`".to_owned(), "write `||` for or"),
-            Token::Name(name) if name == "not" => ("`not`".to_owned(), "write `!` for not"),
             Token::Name(name) if name == "is" => ("`is`".to_owned(), "compare with `==`"),
             Token::Name(name) => (format!("`{name}`"), "join two parts with an operator such as `&&` or `==`"),
             Token::Int(_) | Token::Float(_) => ("a number".to_owned(), "join two parts with an operator such as `+` or `==`"),

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::value::{TypeName, Value};
+use crate::value::Value;
 
 use super::Expression;
 
@@ -168,18 +168,6 @@ impl Function {
         Function::ALL.into_iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
     }
 
-    /// The type of its value.
-    pub(super) fn result(self) -> TypeName {
-        match self {
-            Function::StartsWith | Function::EndsWith | Function::Contains => TypeName::Bool,
-            Function::LowerAscii | Function::UpperAscii | Function::String => TypeName::String,
-            Function::Timestamp => TypeName::Time,
-            Function::Duration => TypeName::Duration,
-            Function::Double => TypeName::Float,
-            _ => TypeName::Int,
-        }
-    }
-
     /// Written as `size(x)`.
     pub(super) fn is_global(self) -> bool {
         matches!(
@@ -193,6 +181,20 @@ impl Function {
         self == Function::Size || !self.is_global()
     }
 
+    /// Reads a part of a time, in UTC or the zone that is given.
+    pub(super) fn takes_zone(self) -> bool {
+        matches!(
+            self,
+            Function::GetFullYear
+                | Function::GetMonth
+                | Function::GetDate
+                | Function::GetDayOfWeek
+                | Function::GetHours
+                | Function::GetMinutes
+                | Function::GetSeconds
+        )
+    }
+
     /// How to write a call, for messages.
     pub(super) fn usage(self) -> String {
         let name = self.name();
@@ -200,7 +202,7 @@ impl Function {
             Function::StartsWith | Function::EndsWith | Function::Contains => format!("text.{name}(text)"),
             function if function.is_global() => format!("{name}(value)"),
             Function::LowerAscii | Function::UpperAscii => format!("text.{name}()"),
-            _ => format!("time.{name}() or time.{name}(\"Europe/Oslo\")"),
+            _ => format!("time.{name}(\"Europe/Oslo\")"),
         }
     }
 }

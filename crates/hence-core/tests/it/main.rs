@@ -8,6 +8,8 @@ mod definition_broken;
 mod definition_keys;
 mod due;
 mod examples;
+mod expression;
+mod expression_limits;
 mod hours;
 mod oracle;
 mod recurrence;
