@@ -40,7 +40,8 @@ impl Names {
     /// Marks what a path means; a let is given back as the node to put in its place.
     fn bind_path(&self, path: &mut Path) -> Result<Option<Node>, ExpressionError> {
         let first = path.segments[0].clone();
-        if let Some((expression, _)) = self.lets.get(&first.name) {
+        let is_field = path.segments.len() > 1 && self.facts.contains_key(&first.name);
+        if let Some((expression, _)) = self.lets.get(&first.name).filter(|_| !is_field) {
             let kind = NodeKind::Let(first.name, Arc::clone(expression));
             let mut node = Node { kind, span: first.span, depth: expression.root.depth + 1 };
             for segment in path.segments.drain(1..) {
@@ -53,7 +54,7 @@ impl Names {
             path.binding = Binding::Variable;
             return Ok(None);
         }
-        let Some(fields) = self.facts.get(&first.name) else { return Err(self.unknown(&first)) };
+        let Some(fields) = self.facts.get(&first.name) else { return Err(self.unknown(path)) };
         let Some(field) = path.segments.get(1) else {
             let help = format!("name one of its fields: {}", list(fields.keys(), &format!("{}.", first.name)));
             return Err(ExpressionError::new(first.span, format!("`{}` is a group of facts, not a value", first.name), help));
@@ -66,16 +67,21 @@ impl Names {
         Ok(None)
     }
 
-    fn unknown(&self, segment: &Segment) -> ExpressionError {
-        let known = || self.facts.keys().chain(self.variables.keys()).chain(self.lets.keys());
-        let owners = || self.facts.iter().filter(|(_, fields)| fields.contains_key(&segment.name)).map(|(group, _)| group);
-        let help = match (owners().next(), nearest(&segment.name, known())) {
-            (Some(group), _) => format!("did you mean `{group}.{}`?", segment.name),
-            (None, Some(close)) => format!("did you mean `{close}`?"),
-            (None, None) if known().next().is_none() => "declare it under [facts] or [let]".to_owned(),
-            (None, None) => format!("known are {}", list(known(), "")),
+    fn unknown(&self, path: &Path) -> ExpressionError {
+        let first = &path.segments[0];
+        let named = &path.segments[..path.segments.len().min(2)];
+        let span = first.span.start..named.iter().map(|segment| segment.span.end).max().unwrap_or(first.span.end);
+        let name = named.iter().map(|segment| segment.name.as_str()).collect::<Vec<_>>().join(".");
+        let plain = || self.facts.keys().chain(self.variables.keys()).chain(self.lets.keys());
+        let fields = || self.facts.iter().flat_map(|(group, fields)| fields.keys().map(move |field| format!("{group}.{field}")));
+        let owner = self.facts.iter().find(|(_, fields)| fields.contains_key(&first.name));
+        let close = nearest(&name, fields().chain(plain().cloned())).or_else(|| nearest(&first.name, plain()));
+        let help = match (owner, close) {
+            (Some((group, _)), _) if named.len() == 1 => format!("did you mean `{group}.{name}`?"),
+            (_, Some(close)) => format!("did you mean `{close}`?"),
+            (_, None) => format!("known here are {}", list(plain(), "")),
         };
-        ExpressionError::new(segment.span.clone(), format!("`{}` is not known", segment.name), help)
+        ExpressionError::new(span, format!("`{name}` is not known"), help)
     }
 }
 

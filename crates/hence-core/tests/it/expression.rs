@@ -259,7 +259,7 @@ fn values_of_any_type_are_checked_when_they_are_used() {
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
     check("account.paid", "`account.paid`: `account.paid` is not known (did you mean `account.paid_at`?)");
-    check("acount.paid_at", "`acount`: `acount` is not known (did you mean `account`?)");
+    check("acount.paid_at", "`acount.paid_at`: `acount.paid_at` is not known (did you mean `account.paid_at`?)");
     check("paid_at == null", "`paid_at`: `paid_at` is not known (did you mean `account.paid_at`?)");
     check("unpayed", "`unpayed`: `unpayed` is not known (did you mean `unpaid`?)");
     check(
@@ -269,7 +269,7 @@ fn unknown_names_are_refused_with_a_hint() {
     check("account.paid_at.year", "`year`: `time?` has no field `year` (only maps have fields, such as `event.days`)");
     check(
         "xyz",
-        "`xyz`: `xyz` is not known (known are `account`, `widget`, `anchor`, `attempt`, `due`, `entity`, `event`, `now`, `big`, `nested`, `unpaid`)",
+        "`xyz`: `xyz` is not known (known here are `account`, `widget`, `anchor`, `attempt`, `due`, `entity`, `event`, `now`, `big`, `nested`, `unpaid`)",
     );
     check(
         "account.email.length()",
@@ -399,7 +399,7 @@ fn functions_refuse_what_they_do_not_take() {
     );
     check(
         r#"acount.x && account.seats == "a" && -account.email"#,
-        r#"`acount`: `acount` is not known (did you mean `account`?); `account.seats == "a"`: `int` and `string` are never equal (leave out the quotes, or convert with `int(x)` or `string(x)`); `account.email`: `-` takes a number or a duration, not `string` (use `!` to negate a condition)"#,
+        r#"`acount.x`: `acount.x` is not known (did you mean `account`?); `account.seats == "a"`: `int` and `string` are never equal (leave out the quotes, or convert with `int(x)` or `string(x)`); `account.email`: `-` takes a number or a duration, not `string` (use `!` to negate a condition)"#,
     );
 }
 
