@@ -70,6 +70,15 @@ impl Client {
         Ok(self.shared.clock.read().await?.now)
     }
 
+    /// Asks a virtual clock to move to `target`, and wakes an engine of this process.
+    /// # Errors
+    /// As [`Clock::advance`].
+    pub async fn advance(&self, target: Timestamp) -> Result<(), Error> {
+        self.clock().advance(target).await?;
+        self.told().notify_one();
+        Ok(())
+    }
+
     /// The definitions that are loaded.
     pub fn library(&self) -> Library {
         self.shared.library.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()

@@ -4,6 +4,7 @@
 //! one store therefore agree. Waiting is in real time, in steps of at most a second, so that a machine that slept is noticed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hence_store::Store;
@@ -19,6 +20,8 @@ pub const WAIT_MAX: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Clock {
     store: Arc<dyn Store>,
+    /// Microseconds of what was shown last to this process.
+    shown: Arc<AtomicI64>,
 }
 
 /// What the clock shows.
@@ -33,17 +36,24 @@ pub struct Reading {
 impl Clock {
     /// The clock of this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, shown: Arc::new(AtomicI64::new(wall().as_microsecond())) }
     }
 
     /// What it shows now, whole microseconds.
     /// # Errors
     /// The store cannot be read.
     pub async fn read(&self) -> Result<Reading, Error> {
-        Ok(match self.store.clock().await? {
+        let reading = match self.store.clock().await? {
             ClockSetting::System => Reading { now: wall(), target: None },
             ClockSetting::Virtual { now, target } => Reading { now, target: Some(target) },
-        })
+        };
+        self.shown.store(reading.now.as_microsecond(), Ordering::Relaxed);
+        Ok(reading)
+    }
+
+    /// What it showed when it was read last in this process, by a client or an engine; without asking the store.
+    pub fn last_shown(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.shown.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// Makes the clock virtual, standing at `at`.
@@ -73,6 +83,7 @@ impl Clock {
 
     /// Lets a virtual clock show `now`; only the engine does this, on the way to the target.
     pub(crate) async fn step(&self, now: Timestamp, target: Timestamp) -> Result<(), Error> {
+        self.shown.store(now.as_microsecond(), Ordering::Relaxed);
         Ok(self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?)
     }
 }

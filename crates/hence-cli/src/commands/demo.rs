@@ -1,0 +1,50 @@
+//! `hence demo`: the example application, a mail catcher and the engine, and a population that lives through forty days.
+//!
+//! Everything is real but the clock: the application is reached over HTTP, mails go over SMTP, the store is a file that stays. Stopped
+//! with Ctrl-C it can be started again and goes on where it was. Owns the play (`play`) and its setting (`setting`); what came of it
+//! is told by `report`.
+
+mod play;
+mod report;
+mod setting;
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+/// What to play.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// The folder that keeps the store, the application's database and the mails; a play that was stopped there goes on
+    #[arg(long, default_value = "hence-demo")]
+    dir: PathBuf,
+    /// How many accounts
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    accounts: u32,
+    /// The seed of the population
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// How many days are played
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=400))]
+    days: u32,
+    /// Throw away what an earlier play left in the folder
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Plays the demo; the text is for people and goes to standard output, progress to standard error.
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+    let setting = setting::Setting::open(&args).await?;
+    let stop = CancellationToken::new();
+    let interrupt = stop.clone();
+    let signal = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.cancel();
+        }
+    });
+    let ended = play::play(&setting, &stop).await;
+    signal.abort();
+    let ended = ended?;
+    report::tell(&setting, ended).await?;
+    setting.close().await
+}

@@ -1,0 +1,166 @@
+//! The play itself: the clock goes from one action to the next, and each is done over the application's HTTP interface.
+//!
+//! How far the play has come is written down after each action, so that it can be stopped at any time and go on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use chat::{Action, What};
+use hence::{Engine, EngineOptions, Summary};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::setting::Setting;
+
+/// The receiver fails for this long, beginning on this day: every switch-off within it is tried again.
+const OUTAGE: (i64, i64) = (24 * 32 + 6, 4);
+
+/// How the play ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) is_over: bool,
+    pub(super) took: Duration,
+    pub(super) engine: Summary,
+}
+
+/// How far the play has come.
+struct Progress {
+    done: usize,
+    /// The application's number of each account.
+    numbers: BTreeMap<usize, i64>,
+}
+
+pub(super) async fn play(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<Ended> {
+    let began = Instant::now();
+    let engine_stop = CancellationToken::new();
+    let engine = Engine::new(setting.client.clone(), setting.dispatchers.clone(), EngineOptions::default());
+    let mut engine = tokio::spawn(engine.run(engine_stop.clone()));
+    let acted = tokio::select! {
+        acted = act(setting, stop) => acted,
+        ended = &mut engine => bail!("the engine stopped by itself: {:?}", ended?),
+    };
+    engine_stop.cancel();
+    let summary = engine.await??;
+    let is_over = acted?;
+    if is_over {
+        std::fs::write(setting.dir.join("over"), "")?;
+    }
+    Ok(Ended { is_over, took: began.elapsed(), engine: summary })
+}
+
+/// Does every action; whether the end was reached.
+async fn act(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<bool> {
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let mut progress = Progress::read(setting)?;
+    let bar = bar(setting);
+    let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
+    let fails_from = start + SignedDuration::from_hours(OUTAGE.0);
+    for (index, action) in setting.actions.iter().enumerate().skip(progress.done) {
+        if action.at > setting.ends_at {
+            break;
+        }
+        let is_outage = index > 0 && setting.actions[index - 1].at < fails_from && action.at >= fails_from;
+        if is_outage {
+            arrive(setting, fails_from, &bar, stop).await?;
+            let until = fails_from + SignedDuration::from_hours(OUTAGE.1);
+            post(&http, &format!("{}/admin/fail", setting.app_url), &json!({ "until": until.to_string() })).await?;
+        }
+        if !arrive(setting, action.at, &bar, stop).await? {
+            return Ok(false);
+        }
+        one(setting, &http, action, &mut progress).await?;
+        progress.done = index + 1;
+        progress.write(setting)?;
+    }
+    let is_over = arrive(setting, setting.ends_at, &bar, stop).await?;
+    bar.finish_and_clear();
+    Ok(is_over)
+}
+
+/// Lets the virtual clock arrive; false when the play is to stop.
+async fn arrive(setting: &Setting, at: Timestamp, bar: &ProgressBar, stop: &CancellationToken) -> anyhow::Result<bool> {
+    let mut now = setting.client.now().await?;
+    if now < at {
+        setting.client.advance(at).await?;
+    }
+    while now < at {
+        if stop.is_cancelled() {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        now = setting.client.now().await?;
+        let hours = setting.ends_at.duration_since(now).as_hours();
+        bar.set_position(bar.length().unwrap_or(0).saturating_sub(u64::try_from(hours).unwrap_or(0)));
+        bar.set_message(format!("{} · {} mails", now.strftime("%a %d %b %H:%M"), setting.catcher.count()));
+    }
+    Ok(!stop.is_cancelled())
+}
+
+async fn one(setting: &Setting, http: &reqwest::Client, action: &Action, progress: &mut Progress) -> anyhow::Result<()> {
+    if let What::Signup { email, timezone } = &action.what {
+        let body = json!({ "email": email, "timezone": timezone });
+        let answer = post(http, &format!("{}/signup", setting.app_url), &body).await?;
+        let number = answer.get("id").and_then(Value::as_i64).context("the application gave no id")?;
+        progress.numbers.insert(action.account, number);
+        return Ok(());
+    }
+    let Some(number) = progress.numbers.get(&action.account) else { bail!("account {} has not signed up", action.account) };
+    let (verb, body) = match &action.what {
+        What::Pay => ("pay", json!({})),
+        What::Close => ("close", json!({})),
+        What::Extend { days } => ("extend", json!({ "days": days })),
+        What::Timezone { timezone } => ("timezone", json!({ "timezone": timezone })),
+        What::Usage { hits } => ("usage", json!({ "hits": hits })),
+        What::Signup { .. } => return Ok(()),
+    };
+    post(http, &format!("{}/accounts/{number}/{verb}", setting.app_url), &body).await?;
+    Ok(())
+}
+
+async fn post(http: &reqwest::Client, url: &str, body: &Value) -> anyhow::Result<Value> {
+    let answer = http.post(url).json(body).send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    if !status.is_success() {
+        bail!("the application answered {status}: {text}");
+    }
+    Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+fn bar(setting: &Setting) -> ProgressBar {
+    let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
+    let hours = u64::try_from(setting.ends_at.duration_since(start).as_hours()).unwrap_or(0);
+    let bar = ProgressBar::new(hours);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl Progress {
+    fn read(setting: &Setting) -> anyhow::Result<Self> {
+        let path = setting.dir.join("progress.json");
+        if !path.exists() {
+            return Ok(Self { done: 0, numbers: BTreeMap::new() });
+        }
+        let json: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+        let done = usize::try_from(json["done"].as_u64().unwrap_or(0))?;
+        let numbers = json["numbers"].as_object().into_iter().flatten();
+        let numbers = numbers.filter_map(|(account, number)| Some((account.parse().ok()?, number.as_i64()?))).collect();
+        Ok(Self { done, numbers })
+    }
+
+    fn write(&self, setting: &Setting) -> anyhow::Result<()> {
+        let numbers: serde_json::Map<String, Value> =
+            self.numbers.iter().map(|(account, number)| (account.to_string(), json!(number))).collect();
+        let text = json!({ "done": self.done, "numbers": numbers }).to_string();
+        // Written beside and moved into place, so that a crash leaves the old or the new one.
+        let beside = setting.dir.join("progress.new");
+        std::fs::write(&beside, text)?;
+        std::fs::rename(beside, setting.dir.join("progress.json"))?;
+        Ok(())
+    }
+}
