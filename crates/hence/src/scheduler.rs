@@ -75,7 +75,6 @@ pub(crate) struct Scheduler {
     /// Starts of backlog that may be made now; filled with time.
     tokens: f64,
     target: Option<Timestamp>,
-    was_backlog_full: bool,
 }
 
 impl Scheduler {
@@ -88,13 +87,7 @@ impl Scheduler {
             renewed_at: Duration::ZERO,
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
-            was_backlog_full: false,
         }
-    }
-
-    /// Attempts under way.
-    pub(crate) fn running(&self) -> usize {
-        self.running
     }
 
     /// What follows from an event at `now` by the store's clock.
@@ -137,7 +130,6 @@ impl Scheduler {
 
     /// What is due now comes first, then the backlog as far as its tokens reach.
     fn start_due(&mut self, now: Timestamp) -> Vec<Action> {
-        self.was_backlog_full = false;
         match self.free() {
             0 => self.wait(PASS),
             free => vec![Action::Start { from: Some(backlog_end(now)), to: now, limit: free.min(START_MAX) }],
@@ -148,7 +140,6 @@ impl Scheduler {
         self.running += count;
         if is_backlog {
             self.tokens -= count as f64;
-            self.was_backlog_full = count == asked && count > 0;
             return vec![Action::Look];
         }
         // Whole tokens only; at least none, at most what is free.
@@ -223,7 +214,7 @@ mod tests {
         assert_eq!(s.on_event(at(0), Event::Started { count: 3, asked: 10, is_backlog: false }), [backlog]);
         assert_eq!(s.on_event(at(0), Event::Started { count: 4, asked: 4, is_backlog: true }), [Action::Look]);
         assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(5)) }), [Action::Wait { at_most: PASS }]);
-        assert_eq!(s.running(), 7);
+        assert_eq!(s.running, 7);
     }
 
     #[test]
