@@ -1,2 +1,40 @@
-//! Placeholder.
-fn main() {}
+//! The binary `hence`: the command line of Hence.
+//!
+//! Owns words for people: arguments, configuration, tables, errors and exit codes. Decides nothing: every command reads or tells
+//! through [`hence::Client`] on the configured store, whether an engine is running or not. To add a command: a variant in `cli.rs` and
+//! a file under `commands/`.
+
+mod cli;
+mod commands;
+
+mod config;
+mod definitions;
+mod diagnostics;
+mod output;
+mod pages;
+mod problem;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli.global.color.apply();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(&format!("error: cannot start: {error}"));
+            return problem::Exit::Failed.into();
+        }
+    };
+    let ended = runtime.block_on(commands::run(cli));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            problem.show();
+            problem.exit.into()
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The tree of commands and the arguments that all of them have.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::problem::EXITS;
+
+/// Write down what will happen to an entity, and when. Hence makes it happen, and can always say why.
+#[derive(Debug, Parser)]
+#[command(name = "hence", version, about, after_help = EXITS, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The configuration [default: the nearest hence.toml upward from here]
+    #[arg(short, long, global = true, env = "HENCE_CONFIG", value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// The store, instead of the configured one, such as sqlite:hence.db
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) store: Option<String>,
+    /// Answers as JSON, for programs
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// When to use colours; NO_COLOR is followed too
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    pub(crate) color: Color,
+    /// The zone in which local times are read and written [default: UTC]
+    #[arg(long, global = true, env = "HENCE_TZ", value_name = "ZONE", help_heading = "Global options")]
+    pub(crate) tz: Option<String>,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Makes it hold for everything that is written from now on.
+    pub(crate) fn apply(self) {
+        let choice = match self {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Begin: a configuration, a first timeline with a test, and mail templates
+    Init(commands::init::Args),
+    /// Check definitions: every problem with its place
+    Check(commands::check::Args),
+    /// Run the tests of definitions on a virtual clock
+    Test(commands::test::Args),
+    /// Print the JSON Schema of definitions
+    Schema,
+    /// Explain an error code
+    Explain(commands::explain::Args),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Args),
+    /// Print the man page, or write all of them into a folder
+    Man(commands::completions::ManArgs),
+}

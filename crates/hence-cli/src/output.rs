@@ -1,0 +1,162 @@
+//! What goes to the screen: data to stdout, talk to stderr, tables for people, JSON for programs.
+//!
+//! Colours follow `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` (by `anstream`) and `--color`. A reader that went away (`| head`) ends the
+//! process quietly.
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// A line of data.
+pub(crate) fn line(text: &str) {
+    give(writeln!(anstream::stdout(), "{text}"));
+}
+
+/// A line of talk.
+pub(crate) fn note(text: &str) {
+    // Where stderr is gone there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// A JSON document, one line when piped, laid out on a terminal.
+pub(crate) fn json(value: &serde_json::Value) {
+    let text = if std::io::stdout().is_terminal() { format!("{value:#}") } else { value.to_string() };
+    give(writeln!(std::io::stdout(), "{text}"));
+}
+
+/// Bytes as they are.
+pub(crate) fn raw(bytes: &[u8]) {
+    give(std::io::stdout().write_all(bytes));
+}
+
+fn give(written: std::io::Result<()>) {
+    if let Err(error) = written {
+        // `| head` is satisfied; anything else means that the answer did not arrive.
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { 0 } else { 1 };
+        std::process::exit(code);
+    }
+}
+
+/// Whether a person looks at stdout.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// A table with these headings.
+pub(crate) fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let bold = |heading: &&str| heading.to_uppercase();
+    table.set_header(headings.iter().map(bold).collect::<Vec<_>>());
+    let arrangement = if is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.set_content_arrangement(arrangement);
+    table
+}
+
+/// Writes a table, without blanks at the ends of lines.
+pub(crate) fn show(table: &Table) {
+    for row in table.trim_fmt().lines() {
+        line(row.strip_prefix(' ').unwrap_or(row));
+    }
+}
+
+/// How instants are written: for people by the clock of the store, for programs as RFC 3339.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    pub(crate) now: Timestamp,
+    pub(crate) zone: TimeZone,
+    pub(crate) is_relative: bool,
+}
+
+impl Times {
+    /// `in 3 days · 2026-03-27 09:00 UTC` on a terminal, RFC 3339 when piped.
+    pub(crate) fn cell(&self, at: Timestamp) -> String {
+        if self.is_relative { format!("{} · {}", self.from_now(at), self.local(at)) } else { at.to_string() }
+    }
+
+    /// The same, a dash for none.
+    pub(crate) fn cell_or_dash(&self, at: Option<Timestamp>) -> String {
+        at.map_or_else(|| "-".to_owned(), |at| self.cell(at))
+    }
+
+    /// `2026-03-27 09:00 UTC`.
+    pub(crate) fn local(&self, at: Timestamp) -> String {
+        let zoned = at.to_zoned_datetime(self.zone.clone());
+        let pattern = if zoned.datetime().time().second() == 0 { "%Y-%m-%d %H:%M %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
+        zoned.strftime(pattern).to_string()
+    }
+
+    /// `in 3 days`, `2 hours ago`, `now`.
+    pub(crate) fn from_now(&self, at: Timestamp) -> String {
+        let span = at.duration_since(self.now);
+        let words = rough(span.abs());
+        match (words.as_str(), span.is_negative()) {
+            ("", _) => "now".to_owned(),
+            (words, true) => format!("{words} ago"),
+            (words, false) => format!("in {words}"),
+        }
+    }
+}
+
+/// A span in the words of a person: the greatest unit that fits twice, or once; empty below a second.
+pub(crate) fn rough(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    for (unit, length) in [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)] {
+        let count = seconds / length;
+        if count >= 1 {
+            let plural = if count == 1 { "" } else { "s" };
+            return format!("{count} {unit}{plural}");
+        }
+    }
+    String::new()
+}
+
+/// A bar whose length is `count` of `largest`, in eighths of a character; never empty for a count above zero.
+pub(crate) fn bar(count: u64, largest: u64, width: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if count == 0 || largest == 0 {
+        return String::new();
+    }
+    let eighths = u128::from(count) * u128::from(width) * 8 / u128::from(largest);
+    let eighths = usize::try_from(eighths.max(1)).unwrap_or(usize::MAX);
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: spans and bars read as a person would write them. Method: tables.
+    use super::*;
+
+    fn check(seconds: i64, expected: &str) {
+        let now = Timestamp::UNIX_EPOCH;
+        let times = Times { now, zone: TimeZone::UTC, is_relative: true };
+        assert_eq!(times.from_now(now + SignedDuration::from_secs(seconds)), expected);
+    }
+
+    #[test]
+    fn spans_are_said_in_words() {
+        check(0, "now");
+        check(1, "in 1 second");
+        check(-90, "1 minute ago");
+        check(3 * 86_400, "in 3 days");
+        check(-7_200, "2 hours ago");
+    }
+
+    #[test]
+    fn bars_show_every_count_above_zero() {
+        assert_eq!(bar(0, 10, 4), "");
+        assert_eq!(bar(10, 10, 4), "████");
+        assert_eq!(bar(5, 10, 3), "█▌");
+        assert_eq!(bar(1, 1_000_000, 4), "▏");
+    }
+}

@@ -1,0 +1,105 @@
+//! What every command works with: the arguments that are the same for all, the configuration, the store and the clock to show times by.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use hence::core::name::EntityKey;
+use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
+use hence::{Client, Store};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::Global;
+use crate::config::{self, Config};
+use crate::output::{self, Times};
+use crate::problem::Problem;
+
+/// One run of the command line.
+pub(crate) struct Session {
+    pub(crate) global: Global,
+    config: OnceLock<Config>,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global, config: OnceLock::new() }
+    }
+
+    /// Whether programs read the answer.
+    pub(crate) fn is_json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The configuration, read once.
+    /// # Errors
+    /// HNC-0320, HNC-0321.
+    pub(crate) fn config(&self) -> Result<&Config, Problem> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let mut config = Config::load(self.global.config.as_deref())?;
+        if let Some(url) = &self.global.store {
+            config.store = config::database(url, "--store")?;
+        }
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The given paths, or the configured ones.
+    pub(crate) fn definition_paths(&self, given: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
+        if !given.is_empty() {
+            return Ok(given.to_vec());
+        }
+        let current = std::env::current_dir().unwrap_or_default();
+        let shorter = |path: &PathBuf| path.strip_prefix(&current).map_or_else(|_| path.clone(), PathBuf::from);
+        Ok(self.config()?.timelines.iter().map(shorter).collect())
+    }
+
+    /// The configured store.
+    /// # Errors
+    /// HNC-0327: it is not there, or cannot be opened.
+    pub(crate) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Problem> {
+        let store = SqliteStore::open(&self.config()?.store, SqliteOptions::new(mode))?;
+        Ok(Arc::new(store))
+    }
+
+    /// A client of the store as it is.
+    pub(crate) async fn client(&self) -> Result<Client, Problem> {
+        self.client_in(OpenMode::Existing).await
+    }
+
+    /// A client of the store, which is made if it is not there.
+    pub(crate) async fn client_or_new(&self) -> Result<Client, Problem> {
+        self.client_in(OpenMode::Create).await
+    }
+
+    async fn client_in(&self, mode: OpenMode) -> Result<Client, Problem> {
+        let readers = self.config()?.readers()?;
+        Ok(Client::open(self.store(mode)?, readers, &actor()).await?)
+    }
+
+    /// How instants are written, seen from the store's now.
+    /// # Errors
+    /// HNC-0330: the zone is not known.
+    pub(crate) fn times(&self, now: Timestamp) -> Result<Times, Problem> {
+        Ok(Times { now, zone: self.zone()?, is_relative: output::is_terminal() })
+    }
+
+    /// The zone that local times are read and written in.
+    pub(crate) fn zone(&self) -> Result<TimeZone, Problem> {
+        let Some(name) = &self.global.tz else { return Ok(TimeZone::UTC) };
+        TimeZone::get(name).map_err(|_| {
+            Problem::usage("HNC-0330", format!("the zone `{name}` is not known")).help("name one as in `Europe/Oslo`")
+        })
+    }
+}
+
+/// Who tells: kept in history.
+fn actor() -> String {
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty() && user.len() <= 64);
+    format!("cli:{}", user.as_deref().unwrap_or("unknown"))
+}
+
+/// An entity as it is written on the command line.
+pub(crate) fn entity(text: &str) -> Result<EntityKey, Problem> {
+    text.parse().map_err(|error: hence::core::name::NameError| Problem::usage("HNC-0330", error.to_string()))
+}
