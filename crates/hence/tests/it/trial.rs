@@ -1,9 +1,11 @@
-//! Goal: the trial happens once, on time, and payers are left alone. Method: three accounts, forty days, the calls that arrived.
+//! Goal: the trial happens once, on time, and payers are left alone. Method: three accounts, forty days, the calls that arrived; on every
+//! store.
 
 use std::sync::{Arc, Mutex};
 
 use hence::dispatch::{Dispatchers, HandlerError, HandlerReply, Handlers};
 use hence::store::memory::MemoryStore;
+use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
 use hence::{CancelAnswer, Client, Engine, EngineOptions, Enrolment, FactReaders, Store, Telling, Told};
 use hence_core::history::RecordKind;
 use hence_core::name::EntityKey;
@@ -63,9 +65,15 @@ fn account(id: &str) -> EntityKey {
     format!("account/{id}").parse().unwrap()
 }
 
+/// Every store, with the folder it lives in.
+fn stores() -> Vec<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(&folder.path().join("hence.db"), SqliteOptions::new(OpenMode::Create)).unwrap();
+    vec![(Arc::new(MemoryStore::new()), None), (Arc::new(sqlite), Some(folder))]
+}
+
 impl World {
-    async fn new(definition: &str) -> World {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    async fn new(definition: &str, store: Arc<dyn Store>) -> World {
         let client = Client::open(store, FactReaders::default(), "test").await.unwrap();
         client.clock().make_virtual(at("2026-03-02T09:00:00Z")).await.unwrap();
         client.put_definition(definition).await.unwrap();
@@ -134,88 +142,96 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trial_happens_once_and_on_time() {
-    let world = World::new(TRIAL).await;
-    world.enrol("silent", "Europe/Oslo").await;
-    world.enrol("payer", "UTC").await;
-    world.enrol("extender", "UTC").await;
-    world.advance("2026-03-12T00:00:00Z").await;
-    world.event("payer", "account.paid", Value::Null).await;
-    world.event("extender", "trial.extended", json!({ "days": 7 })).await;
-    world.advance("2026-04-20T00:00:00Z").await;
-    assert_eq!(
-        world.calls(),
-        [
-            "2026-03-27T08:00:00Z silent remind",
-            "2026-04-01T08:00:00Z silent expire",
-            "2026-04-01T08:00:00Z silent tell",
-            "2026-04-03T09:00:00Z extender remind",
-            "2026-04-08T09:00:00Z extender expire",
-            "2026-04-08T09:00:00Z extender tell",
-        ]
-    );
-    assert_eq!(world.history("payer").await, ["enrolled", "event", "cancelled remind", "cancelled expire", "ended"]);
-    let upcoming = world.client.store().upcoming(&UpcomingFilter::default(), PageRequest::first(10)).await.unwrap();
-    assert_eq!(upcoming.items, []);
+    for (store, _folder) in stores() {
+        let world = World::new(TRIAL, store).await;
+        world.enrol("silent", "Europe/Oslo").await;
+        world.enrol("payer", "UTC").await;
+        world.enrol("extender", "UTC").await;
+        world.advance("2026-03-12T00:00:00Z").await;
+        world.event("payer", "account.paid", Value::Null).await;
+        world.event("extender", "trial.extended", json!({ "days": 7 })).await;
+        world.advance("2026-04-20T00:00:00Z").await;
+        assert_eq!(
+            world.calls(),
+            [
+                "2026-03-27T08:00:00Z silent remind",
+                "2026-04-01T08:00:00Z silent expire",
+                "2026-04-01T08:00:00Z silent tell",
+                "2026-04-03T09:00:00Z extender remind",
+                "2026-04-08T09:00:00Z extender expire",
+                "2026-04-08T09:00:00Z extender tell",
+            ]
+        );
+        assert_eq!(world.history("payer").await, ["enrolled", "event", "cancelled remind", "cancelled expire", "ended"]);
+        let upcoming = world.client.store().upcoming(&UpcomingFilter::default(), PageRequest::first(10)).await.unwrap();
+        assert_eq!(upcoming.items, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_engine_loses_nothing_and_repeats_nothing() {
-    let world = World::new(TRIAL).await;
-    for id in 0..20 {
-        world.enrol(&format!("a{id}"), "UTC").await;
+    for (store, _folder) in stores() {
+        let world = World::new(TRIAL, store).await;
+        for id in 0..20 {
+            world.enrol(&format!("a{id}"), "UTC").await;
+        }
+        for day in 10..30 {
+            world.advance(&format!("2026-03-{day}T00:00:00Z")).await;
+        }
+        world.advance("2026-04-10T00:00:00Z").await;
+        let mut calls = world.calls();
+        assert_eq!(calls.len(), 60);
+        calls.sort();
+        calls.dedup();
+        assert_eq!(calls.len(), 60);
     }
-    for day in 10..30 {
-        world.advance(&format!("2026-03-{day}T00:00:00Z")).await;
-    }
-    world.advance("2026-04-10T00:00:00Z").await;
-    let mut calls = world.calls();
-    assert_eq!(calls.len(), 60);
-    calls.sort();
-    calls.dedup();
-    assert_eq!(calls.len(), 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_receiver_is_tried_again_until_its_tries_are_used_up() {
-    let definition = r#"
-        [timeline]
-        name = "trial"
-        entity = "account"
-        anchor = "created_at"
-        [facts.account]
-        fields = { email = "string", timezone = "string" }
-        [step.expire]
-        due = "1 day"
-        do = { handler = "broken", data = { to = "{account.email}", zone = "{account.timezone}" } }
-        retry = { tries = 3, wait = "1 minute..1 hour" }
-        [step.alarm]
-        after = "expire:failed"
-        do = { handler = "mail" }
-    "#;
-    let world = World::new(definition).await;
-    world.enrol("a", "UTC").await;
-    world.advance("2026-03-10T00:00:00Z").await;
-    assert_eq!(
-        world.history("a").await,
-        ["enrolled", "retried expire", "retried expire", "failed expire", "done alarm", "ended"]
-    );
-    assert_eq!(world.calls().len(), 1);
+    for (store, _folder) in stores() {
+        let definition = r#"
+            [timeline]
+            name = "trial"
+            entity = "account"
+            anchor = "created_at"
+            [facts.account]
+            fields = { email = "string", timezone = "string" }
+            [step.expire]
+            due = "1 day"
+            do = { handler = "broken", data = { to = "{account.email}", zone = "{account.timezone}" } }
+            retry = { tries = 3, wait = "1 minute..1 hour" }
+            [step.alarm]
+            after = "expire:failed"
+            do = { handler = "mail" }
+        "#;
+        let world = World::new(definition, store).await;
+        world.enrol("a", "UTC").await;
+        world.advance("2026-03-10T00:00:00Z").await;
+        assert_eq!(
+            world.history("a").await,
+            ["enrolled", "retried expire", "retried expire", "failed expire", "done alarm", "ended"]
+        );
+        assert_eq!(world.calls().len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_task_never_starts_and_every_answer_is_as_stored() {
-    let world = World::new(TRIAL).await;
-    world.enrol("a", "UTC").await;
-    let filter = UpcomingFilter { entity: Some(account("a")), ..UpcomingFilter::default() };
-    let upcoming = world.client.store().upcoming(&filter, PageRequest::first(10)).await.unwrap();
-    let expire = upcoming.items.iter().find(|task| task.step.as_str() == "expire").unwrap().id;
-    assert_eq!(world.client.cancel(expire, "not wanted").await.unwrap(), CancelAnswer::Cancelled);
-    assert_eq!(world.client.cancel(expire, "again").await.unwrap(), CancelAnswer::Already(TaskState::Cancelled));
-    world.advance("2026-04-10T00:00:00Z").await;
-    assert_eq!(world.calls(), ["2026-03-27T09:00:00Z a remind"]);
-    world.client.run_now(expire, "after all").await.unwrap();
-    world.advance("2026-04-11T00:00:00Z").await;
-    assert_eq!(world.calls()[1..], ["2026-04-10T00:00:00Z a expire", "2026-04-10T00:00:00Z a tell"]);
-    let filter = HistoryFilter { kinds: vec![RecordKind::Cancelled], ..HistoryFilter::default() };
-    assert_eq!(world.client.store().history(&filter, PageRequest::first(10)).await.unwrap().items.len(), 1);
+    for (store, _folder) in stores() {
+        let world = World::new(TRIAL, store).await;
+        world.enrol("a", "UTC").await;
+        let filter = UpcomingFilter { entity: Some(account("a")), ..UpcomingFilter::default() };
+        let upcoming = world.client.store().upcoming(&filter, PageRequest::first(10)).await.unwrap();
+        let expire = upcoming.items.iter().find(|task| task.step.as_str() == "expire").unwrap().id;
+        assert_eq!(world.client.cancel(expire, "not wanted").await.unwrap(), CancelAnswer::Cancelled);
+        assert_eq!(world.client.cancel(expire, "again").await.unwrap(), CancelAnswer::Already(TaskState::Cancelled));
+        world.advance("2026-04-10T00:00:00Z").await;
+        assert_eq!(world.calls(), ["2026-03-27T09:00:00Z a remind"]);
+        world.client.run_now(expire, "after all").await.unwrap();
+        world.advance("2026-04-11T00:00:00Z").await;
+        assert_eq!(world.calls()[1..], ["2026-04-10T00:00:00Z a expire", "2026-04-10T00:00:00Z a tell"]);
+        let filter = HistoryFilter { kinds: vec![RecordKind::Cancelled], ..HistoryFilter::default() };
+        assert_eq!(world.client.store().history(&filter, PageRequest::first(10)).await.unwrap().items.len(), 1);
+    }
 }
