@@ -98,9 +98,9 @@ impl SqliteOptions {
 /// Dropping it waits for the writes that were begun, then gives the lease back to whoever asks next.
 pub struct SqliteStore {
     path: PathBuf,
-    // Dropped in this order: the writer ends before the lease is given up.
-    writer: Option<Writer>,
+    // Dropped in this order: the writer closes the file last, so that it can tidy the log away, and before the lease is given up.
     readers: Readers,
+    writer: Option<Writer>,
     ids: Mutex<IdBlock>,
     held: Mutex<Option<HeldLease>>,
 }
@@ -128,8 +128,8 @@ impl SqliteStore {
         };
         Ok(Self {
             path: path.to_owned(),
-            writer,
             readers: Readers::new(path.to_owned(), options),
+            writer,
             ids: Mutex::new(IdBlock::default()),
             held: Mutex::new(None),
         })
