@@ -42,7 +42,8 @@ impl SqliteFacts {
         if let Some(index) = statement.parameter_index("$1").map_err(unavailable)? {
             statement.raw_bind_parameter(index, entity_id).map_err(unavailable)?;
         }
-        let names: Vec<String> = statement.column_names().iter().map(str::to_owned).collect();
+        #[expect(clippy::useless_conversion, reason = "older versions in the range of rusqlite give a list, not an iterator")]
+        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = statement.raw_query();
         let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
         let mut object = Map::new();
