@@ -1,3 +1,5 @@
+-- The schema of the SQLite store, as the migrations make it. A test compares this dump with a new file; nothing reads it otherwise.
+
 CREATE TABLE accepted_key (
   key text primary key,
   wish integer not null,

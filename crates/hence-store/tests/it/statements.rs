@@ -25,6 +25,10 @@ const ALLOWED: [(&str, &str, &str); 13] = [
     ("erase/body_reasons", "TEMP B-TREE", "the tasks of one entity are made distinct"),
 ];
 
+/// How the dump of the schema begins.
+const HEADER: &str = "-- The schema of the SQLite store, as the migrations make it. A test compares this dump with a new file; nothing reads it \
+     otherwise.";
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/sqlite")
 }
@@ -133,7 +137,7 @@ fn the_schema_is_the_one_that_is_written_down() {
         .prepare("select sql from sqlite_master where sql is not null and name not like 'sqlite_%' order by type desc, name")
         .unwrap();
     let parts: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let found = format!("{};\n", parts.join(";\n\n"));
+    let found = format!("{HEADER}\n\n{};\n", parts.join(";\n\n"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/sqlite.sql");
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     if written != found {
