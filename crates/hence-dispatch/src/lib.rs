@@ -26,9 +26,16 @@ mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 
-#[cfg(test)]
+#[cfg(feature = "catcher")]
+mod catcher;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(any(test, feature = "conformance"))]
 mod conformance_attempt;
 
+#[cfg(feature = "catcher")]
+pub use catcher::{CaughtMail, MailCatcher};
 #[cfg(feature = "email")]
 pub use email::{MailServer, Mails};
 #[cfg(feature = "webhook")]

@@ -278,3 +278,54 @@ fn failed(error: &reqwest::Error, mark: &SentMark) -> Reply {
         Reply::Unknown { problem: Problem::new("no-answer", format!("sent, but not answered: {cause}")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what a name resolves to is judged when it is dialled. Method: a resolver that lies, and a listener that
+    //! nobody may reach.
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::conformance_attempt::sample;
+
+    struct Inside;
+
+    #[async_trait]
+    impl Lookup for Inside {
+        async fn addresses(&self, _: &str) -> std::io::Result<Vec<IpAddr>> {
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        }
+    }
+
+    async fn deliver(allow_private: bool) -> (Reply, bool) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = WebhookTarget {
+            allow_private: true,
+            allow_http: true,
+            ..WebhookTarget::new("app", format!("http://public.example:{port}"))
+        };
+        let mut webhooks = Webhooks::with_lookup(&[open], None, Arc::new(Inside)).unwrap();
+        if !allow_private {
+            // Only the dial is under test, so the target is closed after its port has passed.
+            let targets = Arc::get_mut(&mut webhooks.targets).unwrap();
+            targets.get_mut("app").unwrap().reach = Reach::Public;
+        }
+        let to = Destination::Webhook { target: "app".into(), path: "/".into(), method: None };
+        let attempt = Attempt { to, timeout: Duration::from_millis(200), ..sample() };
+        tokio::select! {
+            biased;
+            reply = webhooks.deliver(&attempt) => (reply, false),
+            _ = listener.accept() => (Reply::done(), true),
+        }
+    }
+
+    #[tokio::test]
+    async fn public_name_that_leads_inside_is_not_dialled() {
+        let (reply, is_reached) = deliver(false).await;
+        let expected = "127.0.0.1 is in a private network; open the target to private networks if that is meant";
+        let problem = Problem::new("address-denied", expected);
+        assert_eq!((reply, is_reached), (Reply::Refused { problem }, false));
+        assert!(deliver(true).await.1);
+    }
+}
