@@ -115,19 +115,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Fields<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let fields = match Asker::of(request.headers()) {
-            Asker::Form => Form::from_request(request, state).await.map(|Form(fields)| fields).map_err(Failure::from_form),
-            Asker::Program => Json::from_request(request, state).await.map(|Json(fields)| fields).map_err(Failure::from_json),
+            Asker::Form => Form::from_request(request, state)
+                .await
+                .map(|Form(fields)| fields)
+                .map_err(|rejection| Failure::from_form(&rejection)),
+            Asker::Program => Json::from_request(request, state)
+                .await
+                .map(|Json(fields)| fields)
+                .map_err(|rejection| Failure::from_json(&rejection)),
         };
         Ok(Fields(fields))
     }
 }
 
 impl Failure {
-    fn from_form(rejection: FormRejection) -> Failure {
+    fn from_form(rejection: &FormRejection) -> Failure {
         Failure::refused(rejection.status(), rejection.body_text())
     }
 
-    fn from_json(rejection: JsonRejection) -> Failure {
+    fn from_json(rejection: &JsonRejection) -> Failure {
         Failure::refused(rejection.status(), rejection.body_text())
     }
 }

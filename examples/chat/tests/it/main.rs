@@ -2,6 +2,8 @@
 //! Method: the real server on a port the system chooses, asked over HTTP; Hence is a list of what it was told, and can be deaf.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod trial;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
