@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Test(commands::test::Args),
     /// Print the JSON Schema of definitions
     Schema,
+    /// Play the trial end to end: a real application, real mails, a virtual clock
+    Demo(commands::demo::DemoArgs),
     /// Explain an error code
     Explain(commands::explain::Args),
     /// Print a completion script for a shell

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod schema;
@@ -19,6 +20,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Check(args) => check::run(&session, &args),
         Command::Test(args) => test::run(&session, &args),
         Command::Schema => Ok(schema::run()),
+        Command::Demo(args) => demo::run(args)
+            .await
+            .map(|()| Exit::Done)
+            .map_err(|error| Problem::new("HNC-0322", format!("{error:#}"), Exit::Failed)),
         Command::Explain(args) => explain::run(&session, &args),
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Man(args) => completions::man(&args),

@@ -303,7 +303,9 @@ impl<'a> Planner<'a> {
         let seed = seed_of(&format!("{}\n{}", self.input.timeline.entity, step.name));
         let due = due::settle(&rule, begun, &self.zone, seed).map_err(no_instant)?;
         let steps = due.steps.iter().map(ToString::to_string).collect();
-        Ok(Wanted { step: step.name.clone(), occurrence, due_at: due.at, reason: reason(steps) })
+        // Stores keep whole microseconds; a finer instant would differ from its own stored form for ever.
+        let due_at = jiff::Timestamp::from_microsecond(due.at.as_microsecond()).unwrap_or(due.at);
+        Ok(Wanted { step: step.name.clone(), occurrence, due_at, reason: reason(steps) })
     }
 
     fn take(&mut self, step: &'a Step, found: Result<Wanted, Box<Absent>>) {

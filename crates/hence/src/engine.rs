@@ -168,7 +168,7 @@ impl Performer {
                 let tasks = self.client.store().start(&self.lease, request).await?;
                 let count = tasks.len();
                 self.begin(tasks, now).await?;
-                Ok(Some(Event::Started { count, asked: limit, is_backlog: from.is_none() }))
+                Ok(Some(Event::Started { count, is_backlog: from.is_none() }))
             }
             Action::Look => {
                 let next = self.client.store().due_soon(&self.lease, Timestamp::MAX, None, 1).await?;

@@ -35,8 +35,8 @@ pub(crate) enum Event {
     Woke { elapsed: Duration, target: Option<Timestamp> },
     /// This many wishes were carried out; `is_more` when the inbox was not emptied.
     Settled { is_more: bool },
-    /// A start came back with this many tasks of those asked for.
-    Started { count: usize, asked: usize, is_backlog: bool },
+    /// A start came back with this many tasks.
+    Started { count: usize, is_backlog: bool },
     /// The next task that is scheduled.
     Looked { next: Option<Timestamp> },
     /// This many attempts ended and were written.
@@ -96,7 +96,7 @@ impl Scheduler {
             Event::Woke { elapsed, target } => self.woke(elapsed, target),
             Event::Settled { is_more: true } => vec![Action::Settle],
             Event::Settled { is_more: false } => self.start_due(now),
-            Event::Started { count, asked, is_backlog } => self.started(now, (count, asked), is_backlog),
+            Event::Started { count, is_backlog } => self.started(now, count, is_backlog),
             Event::Looked { next } => self.looked(now, next),
             Event::Written { count } => {
                 self.running = self.running.saturating_sub(count);
@@ -136,7 +136,7 @@ impl Scheduler {
         }
     }
 
-    fn started(&mut self, now: Timestamp, (count, asked): (usize, usize), is_backlog: bool) -> Vec<Action> {
+    fn started(&mut self, now: Timestamp, count: usize, is_backlog: bool) -> Vec<Action> {
         self.running += count;
         if is_backlog {
             self.tokens -= count as f64;
@@ -211,8 +211,8 @@ mod tests {
         let due = Action::Start { from: Some(at(-60)), to: at(0), limit: 10 };
         assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [due]);
         let backlog = Action::Start { from: None, to: at(-60), limit: 4 };
-        assert_eq!(s.on_event(at(0), Event::Started { count: 3, asked: 10, is_backlog: false }), [backlog]);
-        assert_eq!(s.on_event(at(0), Event::Started { count: 4, asked: 4, is_backlog: true }), [Action::Look]);
+        assert_eq!(s.on_event(at(0), Event::Started { count: 3, is_backlog: false }), [backlog]);
+        assert_eq!(s.on_event(at(0), Event::Started { count: 4, is_backlog: true }), [Action::Look]);
         assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(5)) }), [Action::Wait { at_most: PASS }]);
         assert_eq!(s.running, 7);
     }
@@ -223,10 +223,10 @@ mod tests {
         let mut started = 0;
         for second in 0..10 {
             s.on_event(at(0), woke(second));
-            let actions = s.on_event(at(0), Event::Started { count: 0, asked: 10, is_backlog: false });
+            let actions = s.on_event(at(0), Event::Started { count: 0, is_backlog: false });
             if let [Action::Start { from: None, limit, .. }] = actions[..] {
                 started += limit;
-                s.on_event(at(0), Event::Started { count: limit, asked: limit, is_backlog: true });
+                s.on_event(at(0), Event::Started { count: limit, is_backlog: true });
             }
         }
         assert_eq!(started, 40);
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn no_more_attempts_than_allowed_are_under_way() {
         let mut s = scheduler(2, 100);
-        s.on_event(at(0), Event::Started { count: 2, asked: 2, is_backlog: false });
+        s.on_event(at(0), Event::Started { count: 2, is_backlog: false });
         assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [Action::Wait { at_most: PASS }]);
         s.on_event(at(0), Event::Written { count: 1 });
         let one = Action::Start { from: Some(at(-60)), to: at(0), limit: 1 };
@@ -248,14 +248,14 @@ mod tests {
         s.on_event(at(0), Event::Woke { elapsed: Duration::ZERO, target: Some(at(100)) });
         assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(40)) }), [Action::Step { to: at(40) }]);
         assert_eq!(s.on_event(at(40), Event::Looked { next: Some(at(400)) }), [Action::Step { to: at(100) }]);
-        s.on_event(at(40), Event::Started { count: 1, asked: 1, is_backlog: false });
+        s.on_event(at(40), Event::Started { count: 1, is_backlog: false });
         assert_eq!(s.on_event(at(40), Event::Looked { next: None }), [Action::Wait { at_most: PASS / 4 }]);
     }
 
     #[test]
     fn stopping_starts_nothing_more_and_waits_for_attempts() {
         let mut s = scheduler(2, 100);
-        s.on_event(at(0), Event::Started { count: 1, asked: 1, is_backlog: false });
+        s.on_event(at(0), Event::Started { count: 1, is_backlog: false });
         assert_eq!(s.on_event(at(0), Event::StopAsked), [Action::Wait { at_most: PASS }]);
         assert_eq!(s.on_event(at(0), woke(1)), [Action::Wait { at_most: PASS }]);
         s.on_event(at(0), Event::Written { count: 1 });

@@ -95,8 +95,19 @@ async fn checks(text: &mut String, setting: &Setting) -> anyhow::Result<()> {
     let mails = setting.catcher.mails();
     let once: BTreeSet<&str> = mails.iter().map(|mail| mail.message_id.as_str()).collect();
     writeln!(text, "\nWhat really arrived:")?;
-    writeln!(text, "  {} switch-offs for {} accounts, {failed} more refused while the receiver failed", done.len(), distinct.len())?;
-    writeln!(text, "  {} mails, {} different ones: {}", mails.len(), once.len(), verdict(mails.len() == once.len(), "none twice"))?;
+    writeln!(
+        text,
+        "  {} switch-offs for {} accounts, {failed} more refused while the receiver failed",
+        done.len(),
+        distinct.len()
+    )?;
+    writeln!(
+        text,
+        "  {} mails, {} different ones: {}",
+        mails.len(),
+        once.len(),
+        verdict(mails.len() == once.len(), "none twice")
+    )?;
     writeln!(text, "  switched off more than once: {}", verdict(done.len() == distinct.len(), "nobody"))?;
     Ok(())
 }
