@@ -91,13 +91,13 @@ async fn checks(text: &mut String, setting: &Setting) -> anyhow::Result<()> {
     let word = |entry: &Value| entry["answered"].to_string();
     let done: Vec<&Value> = log.iter().filter(|entry| word(entry).contains("deactivated")).collect();
     let distinct: BTreeSet<String> = done.iter().map(|entry| entry["account"].to_string()).collect();
-    let failed = log.iter().filter(|entry| word(entry).contains("503") || word(entry).contains("fail")).count();
+    let failed = log.iter().filter(|entry| entry["status"] == 503).count();
     let mails = setting.catcher.mails();
     let once: BTreeSet<&str> = mails.iter().map(|mail| mail.message_id.as_str()).collect();
     writeln!(text, "\nWhat really arrived:")?;
     writeln!(
         text,
-        "  {} switch-offs for {} accounts, {failed} more refused while the receiver failed",
+        "  {} switch-offs for {} accounts, {failed} attempts refused while it failed for a while",
         done.len(),
         distinct.len()
     )?;
