@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may stop at the first surprise
 
 mod calendar;
+mod carry_out;
 mod definition;
 mod definition_broken;
 mod definition_keys;
@@ -15,4 +16,5 @@ mod hours;
 mod interpolation;
 mod oracle;
 mod recurrence;
+mod task;
 mod value;
