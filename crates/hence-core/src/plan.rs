@@ -297,7 +297,7 @@ impl<'a> Planner<'a> {
             None => (prefix.to_owned(), begun),
             Some(recurrence) => {
                 let place = recurring::Place { input: self.input, step, zone: &self.zone, prefix };
-                recurring::current(place, recurrence, begun).map_err(|reason| absent(prefix, None, reason))?
+                recurring::current(place, recurrence, begun).map_err(|reason| absent(prefix, None, *reason))?
             }
         };
         let seed = seed_of(&format!("{}\n{}", self.input.timeline.entity, step.name));

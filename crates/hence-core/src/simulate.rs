@@ -83,7 +83,7 @@ pub fn run_example(definition: &Definition, example: &Example) -> ExampleResult 
     let Ok(entity) = EntityKey::new(definition.entity.clone(), "example") else {
         return ExampleResult { name, expected, found: Vec::new() };
     };
-    let mut simulation = Simulation::enrolled(Arc::new(plain), entity, example);
+    let mut simulation = Simulation::enrolled(Arc::new(plain), &entity, example);
     let until = example.until.unwrap_or(Timestamp::MAX);
     let found = simulation.run(until).iter().map(|line| written(line, &example.zone)).collect();
     ExampleResult { name, expected, found }
@@ -98,7 +98,7 @@ fn written(line: &Line, zone: &Zone) -> String {
 
 impl Simulation {
     /// A world in which the example's entity is enrolled at its start, and its events are still to come.
-    pub fn enrolled(definition: Arc<Definition>, entity: EntityKey, example: &Example) -> Self {
+    pub fn enrolled(definition: Arc<Definition>, entity: &EntityKey, example: &Example) -> Self {
         let enrol = Wish::Enrol {
             timeline: definition.name.clone(),
             entity: entity.clone(),

@@ -20,7 +20,7 @@ pub(super) struct Place<'a> {
 }
 
 /// The occurrence that should be waiting: its key, and its instant with the explanation so far. `begun` is where the recurrence starts.
-pub(super) fn current(place: Place<'_>, recurrence: &Recurrence, begun: Due) -> Result<(String, Due), Reason> {
+pub(super) fn current(place: Place<'_>, recurrence: &Recurrence, begun: Due) -> Result<(String, Due), Box<Reason>> {
     let start = begun.start();
     let newest = place
         .input
@@ -34,7 +34,7 @@ pub(super) fn current(place: Place<'_>, recurrence: &Recurrence, begun: Due) -> 
         None => recurrence.first(&start, place.zone),
         Some(newest) => recurrence.next_after(&newest, &start, place.zone),
     };
-    let Some(occurrence) = next else { return Err(Reason::NoMore { rule: recurrence.describe() }) };
+    let Some(occurrence) = next else { return Err(Box::new(Reason::NoMore { rule: recurrence.describe() })) };
     let own = occurrence.key();
     let key = if place.prefix.is_empty() { own } else { format!("{}/{own}", place.prefix) };
     Ok((key, occurrence.into_due(begun, place.zone)))
