@@ -18,7 +18,7 @@ struct Page {
 }
 
 /// Every generated page.
-const PAGES: &[Page] = &[];
+const PAGES: &[Page] = &[Page { path: "docs/reference/definition.schema.json", arguments: &["schema"] }];
 
 /// Writes the pages whose path ends with `suffix`, or with `check` only compares them.
 ///

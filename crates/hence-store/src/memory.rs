@@ -1,6 +1,6 @@
 //! The memory store: the reference that the others are compared with. Simple and obviously right, not quick; nothing outlives the process.
 //!
-//! All state stands in one [`State`] behind a lock that is never held over an `.await`. Clones made with [`MemoryStore::another`] are
+//! All state stands in one `State` behind a lock that is never held over an `.await`. Clones made with [`MemoryStore::another`] are
 //! other processes on the same store: dropping the one that holds the lease is the death of its node.
 
 mod erase;
