@@ -37,6 +37,13 @@ pub(crate) struct Global {
     pub(crate) tz: Option<String>,
 }
 
+impl Global {
+    /// Which configuration is meant, in words.
+    pub(crate) fn place(&self) -> String {
+        self.config.as_ref().map_or_else(|| "the folders of `[timelines] paths`".to_owned(), |path| format!("`[timelines] paths` of {}", path.display()))
+    }
+}
+
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum Color {
@@ -70,6 +77,27 @@ pub(crate) enum Command {
     Check(commands::check::Args),
     /// Run the tests of definitions on a virtual clock
     Test(commands::test::Args),
+    /// Enrol an entity in a timeline, or a file of them
+    Enrol(commands::enrol::Args),
+    /// Tell that something happened to an entity
+    Event(commands::event::Args),
+    /// List what is ahead, or count it by hour or day
+    Upcoming(commands::upcoming::Args),
+    /// List what happened
+    History(commands::history::Args),
+    /// Say why something will happen, happened, or does not happen
+    Why(commands::why::Args),
+    /// Look at entities
+    #[command(subcommand)]
+    Entity(commands::entity::Command),
+    /// Look at tasks, and decide about them
+    #[command(subcommand)]
+    Task(commands::task::Command),
+    /// Show, advance or replace the store's clock
+    #[command(subcommand)]
+    Clock(commands::clock::Command),
+    /// Show how much there is
+    Status,
     /// Print the JSON Schema of definitions
     Schema,
     /// Play the trial end to end: a real application, real mails, a virtual clock

@@ -1,12 +1,21 @@
 //! One file for each command, and which command is which.
 
 pub(crate) mod check;
+pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod enrol;
+pub(crate) mod entity;
+pub(crate) mod event;
 pub(crate) mod explain;
+pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod task;
 pub(crate) mod test;
+pub(crate) mod upcoming;
+pub(crate) mod why;
 
 use crate::cli::{Cli, Command};
 use crate::problem::{Exit, Problem};
@@ -25,6 +34,15 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
             .map(|()| Exit::Done)
             .map_err(|error| Problem::new("HNC-0322", format!("{error:#}"), Exit::Failed)),
         Command::Explain(args) => explain::run(&session, &args),
+        Command::Enrol(args) => enrol::run(&session, &args).await,
+        Command::Event(args) => event::run(&session, &args).await,
+        Command::Upcoming(args) => upcoming::run(&session, &args).await,
+        Command::History(args) => history::run(&session, &args).await,
+        Command::Why(args) => why::run(&session, &args).await,
+        Command::Entity(command) => entity::run(&session, &command).await,
+        Command::Task(command) => task::run(&session, &command).await,
+        Command::Clock(command) => clock::run(&session, &command).await,
+        Command::Status => status::run(&session).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Man(args) => completions::man(&args),
     }

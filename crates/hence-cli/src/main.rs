@@ -10,10 +10,13 @@ mod commands;
 mod config;
 mod definitions;
 mod diagnostics;
+mod input;
 mod output;
 mod pages;
 mod problem;
+mod sentences;
 mod session;
+mod wire;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,102 @@
+//! `hence enrol`: one entity, or a file of thousands.
+
+mod import;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hence::core::definition::Definition;
+use hence::core::name::{EntityKey, Name};
+use hence::{Client, Enrolment, Telling, Told};
+use serde_json::json;
+
+use super::event;
+use crate::definitions;
+use crate::input::{self, Now, parsed};
+use crate::output;
+use crate::problem::{Exit, Problem};
+use crate::session::Session;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The timeline's name
+    timeline: String,
+    /// Whom, such as account/42
+    #[arg(required_unless_present = "from")]
+    entity: Option<String>,
+    /// An instant that the timeline is counted from, such as created_at=2026-03-02; may be repeated [default: now]
+    #[arg(long, value_name = "NAME=INSTANT")]
+    given: Vec<String>,
+    /// What is known, as JSON or @FILE: {"account": {"email": "a@example.com"}}
+    #[arg(long, value_name = "JSON")]
+    facts: Option<String>,
+    /// When it happened [default: now]
+    #[arg(long, value_name = "INSTANT")]
+    at: Option<String>,
+    /// Many at once, from a .csv or .jsonl file with the columns id, given instants, and group.field for facts
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["entity", "given", "facts", "at"])]
+    from: Option<PathBuf>,
+    /// With --from: enrols the good rows although others are bad
+    #[arg(long, requires = "from")]
+    partial: bool,
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
+    let name: Name = parsed(&args.timeline)?;
+    let client = session.client_or_new().await?;
+    let definition = definition(session, &client, &name).await?;
+    let now = Now { at: client.now().await?, zone: session.zone()? };
+    match (&args.from, &args.entity) {
+        (Some(path), _) => import::run(session, import::Import { client, definition, now, path, is_partial: args.partial }).await,
+        (None, Some(entity)) => one(session, &client, (parsed(entity)?, &definition), (args, &now)).await,
+        (None, None) => Err(Problem::usage("HNC-0330", "no entity was named")),
+    }
+}
+
+async fn one(
+    session: &Session,
+    client: &Client,
+    (entity, definition): (EntityKey, &Definition),
+    (args, now): (&Args, &Now),
+) -> Result<Exit, Problem> {
+    let mut enrolment = Enrolment::new(definition.name.clone(), entity.clone()).facts(input::object(args.facts.as_deref())?);
+    for (name, at) in now.instants(&args.given)? {
+        enrolment = enrolment.given(name, at);
+    }
+    let mut telling = Telling::enrol(enrolment);
+    if let Some(text) = &args.at {
+        telling = telling.at(now.instant(text)?);
+    }
+    let told = client.tell(telling).await?;
+    let name = &definition.name;
+    if session.is_json() && !matches!(told, Told::Refused { .. }) {
+        output::json(&json!({ "entity": entity.to_string(), "timeline": name.to_string(), "told": event::word(&told) }));
+        return Ok(Exit::Done);
+    }
+    event::say(&told, &format!("{entity} enrolled in {name}"))?;
+    output::note(&format!("next: `hence upcoming {entity}`, `hence why {entity}`"));
+    Ok(Exit::Done)
+}
+
+/// The current definition of that name: as stored, or else from the configured files, which are then stored.
+async fn definition(session: &Session, client: &Client, name: &Name) -> Result<Arc<Definition>, Problem> {
+    if let Some(definition) = client.library().current(name) {
+        return Ok(Arc::clone(definition));
+    }
+    let unknown = || {
+        let known: Vec<String> = client.library().all_current().map(|definition| definition.name.to_string()).collect();
+        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        Problem::new("HNC-0301", format!("timeline `{name}` is not defined"), Exit::NotFound)
+            .help(format!("stored are: {known}; files are looked for in {}", session.global.place()))
+    };
+    let paths = session.definition_paths(&[])?;
+    if !paths.iter().all(|path| path.exists()) {
+        return Err(unknown());
+    }
+    let files = definitions::usable(&paths)?;
+    let of_name = |file: &&definitions::File| file.loaded.as_ref().is_ok_and(|loaded| &loaded.definition.name == name);
+    let file = files.iter().find(of_name).ok_or_else(unknown)?;
+    let stored = client.put_definition(&file.source).await?;
+    output::note(&format!("stored timeline `{name}` ({}) from {}", stored.hash.short(), file.path.display()));
+    Ok(stored)
+}

@@ -1,0 +1,121 @@
+//! `hence entity`: whom Hence knows, and all that it knows of one.
+
+use hence::core::name::EntityKey;
+use hence::store::port::{Cursor, EntityFilter, PageRequest};
+use serde_json::json;
+
+use super::{history, upcoming};
+use crate::input::{parsed, parsed_if};
+use crate::output;
+use crate::problem::{Exit, Problem};
+use crate::sentences;
+use crate::session::Session;
+use crate::wire;
+
+/// How many records `show` writes.
+const RECORDS_SHOWN: usize = 20;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List entities
+    List(List),
+    /// Show one entity: its timelines, what is ahead and what happened
+    Show {
+        /// Such as account/42
+        entity: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Only those whose id begins so; without --type, whose `type/id` begins so
+    prefix: Option<String>,
+    /// Only of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Problem> {
+    match command {
+        Command::List(args) => list(session, args).await,
+        Command::Show { entity } => show(session, &parsed(entity)?).await,
+    }
+}
+
+async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
+    let client = session.client().await?;
+    let filter = EntityFilter { kind: parsed_if(args.kind.as_deref())?, prefix: args.prefix.clone() };
+    let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
+    let page = client.store().entities(&filter, request).await?;
+    if session.is_json() {
+        output::json(&wire::page(&page, wire::entity));
+        return Ok(Exit::Done);
+    }
+    let times = session.times(client.now().await?)?;
+    let mut table = output::table(&["entity", "next due", "erased"]);
+    for entity in &page.items {
+        let (next, erase) = (times.cell_or_dash(entity.next_due_at), times.cell_or_dash(entity.erase_at));
+        table.add_row([entity.entity.to_string(), next, erase]);
+    }
+    if page.items.is_empty() {
+        output::note("no entity is known; enrol one with `hence enrol TIMELINE ENTITY`");
+    } else {
+        output::show(&table);
+    }
+    upcoming::more(page.next.as_ref());
+    Ok(Exit::Done)
+}
+
+async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
+    let client = session.client().await?;
+    let snapshots = client.store().snapshots(std::slice::from_ref(entity)).await?;
+    let known = snapshots.into_iter().next().filter(|snapshot| snapshot.version > 0 || !snapshot.records.is_empty());
+    let snapshot = known.ok_or_else(|| unknown(entity))?;
+    if session.is_json() {
+        output::json(&json!({
+            "entity": entity.to_string(),
+            "version": snapshot.version,
+            "timelines": snapshot.timelines.iter().map(wire::timeline).collect::<Vec<_>>(),
+            "upcoming": snapshot.live.iter().map(wire::task).collect::<Vec<_>>(),
+            "history": snapshot.records.iter().map(wire::record).collect::<Vec<_>>(),
+        }));
+        return Ok(Exit::Done);
+    }
+    let times = session.times(client.now().await?)?;
+    let bold = output::BOLD;
+    output::line(&format!("{bold}{entity}{bold:#}"));
+    for timeline in &snapshot.timelines {
+        let since = times.cell(timeline.enrolled_at);
+        let (name, run, status) = (&timeline.name, timeline.run, timeline.status.as_str());
+        output::line(&format!("{} {name} run {run}: {status}, enrolled {since}", timeline.id));
+        for (name, at) in &timeline.given {
+            output::line(&format!("  {name} = {}", times.cell(*at)));
+        }
+        output::line(&format!("  facts {}", timeline.facts));
+    }
+    output::line(&format!("{bold}ahead{bold:#}"));
+    for task in &snapshot.live {
+        output::line(&format!("  {}  {} {} ({})", times.cell(task.due_at), task.step, task.state, task.id));
+    }
+    output::line(&format!("{bold}before{bold:#}"));
+    for record in snapshot.records.iter().rev().take(RECORDS_SHOWN) {
+        let step = record.step.as_ref().map(|step| format!("{step} ")).unwrap_or_default();
+        let why = sentences::sentence(&record.reason, &times);
+        output::line(&format!("  {}  {step}{}: {why}", times.cell(record.at), history::word(record)));
+    }
+    if snapshot.records.len() > RECORDS_SHOWN {
+        output::note(&format!("all of it: `hence history {entity} --oldest-first`"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Nothing is stored of that entity.
+pub(crate) fn unknown(entity: &EntityKey) -> Problem {
+    Problem::not_found(format!("nothing is known of {entity}")).help("list who is known with `hence entity list`")
+}

@@ -1,0 +1,79 @@
+//! `hence event`: tells Hence that something happened to an entity.
+
+use hence::core::name::{EntityKey, EventName};
+use hence::{Telling, Told};
+use serde_json::json;
+
+use crate::input::{self, Now, parsed};
+use crate::output;
+use crate::problem::{Exit, Problem};
+use crate::session::Session;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// To whom, such as account/42
+    entity: String,
+    /// What, such as account.paid
+    name: String,
+    /// What the event carries, as JSON or @FILE
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// Facts that are known now, as JSON or @FILE: {"account": {"paid_at": "…"}}
+    #[arg(long, value_name = "JSON")]
+    facts: Option<String>,
+    /// When it happened [default: now]
+    #[arg(long, value_name = "INSTANT")]
+    at: Option<String>,
+    /// Makes telling it twice the same as once
+    #[arg(long)]
+    key: Option<String>,
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
+    let entity: EntityKey = parsed(&args.entity)?;
+    let name: EventName = parsed(&args.name)?;
+    let (data, facts) = (input::object(args.data.as_deref())?, input::object(args.facts.as_deref())?);
+    let client = session.client().await?;
+    let mut telling = Telling::event(entity.clone(), name.clone(), data, facts);
+    if let Some(text) = &args.at {
+        let now = Now { at: client.now().await?, zone: session.zone()? };
+        telling = telling.at(now.instant(text)?);
+    }
+    if let Some(key) = &args.key {
+        telling = telling.key(key);
+    }
+    let told = client.tell(telling).await?;
+    let what = format!("{name} of {entity}");
+    if session.is_json() && !matches!(told, Told::Refused { .. }) {
+        output::json(&json!({ "entity": entity.to_string(), "event": name.to_string(), "told": word(&told) }));
+        return Ok(Exit::Done);
+    }
+    say(&told, &what)?;
+    output::note(&format!("next: `hence why {entity}`, `hence upcoming {entity}`"));
+    Ok(Exit::Done)
+}
+
+/// What became of it, in one word for programs.
+pub(crate) fn word(told: &Told) -> &'static str {
+    match told {
+        Told::CarriedOut => "carried_out",
+        Told::AlreadyEnrolled => "already_enrolled",
+        Told::Duplicate => "duplicate",
+        Told::Accepted => "accepted",
+        Told::Refused { .. } => "refused",
+    }
+}
+
+/// What became of it, for people.
+/// # Errors
+/// It was refused.
+pub(crate) fn say(told: &Told, what: &str) -> Result<(), Problem> {
+    output::line(&match told {
+        Told::CarriedOut => format!("told: {what}"),
+        Told::AlreadyEnrolled => format!("{what}: enrolled already, nothing changed"),
+        Told::Duplicate => format!("{what}: told before under this key, nothing changed"),
+        Told::Accepted => format!("accepted: {what}; an engine carries it out"),
+        Told::Refused { code, problem } => return Err(Problem::new(code, problem.clone(), Exit::Usage).help("nothing was changed")),
+    });
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `hence history`: what happened, for the whole system, one entity or one task.
+
+use hence::core::history::{Record, RecordKind};
+use hence::store::port::{Cursor, HistoryFilter, HistoryOrder, PageRequest};
+
+use super::upcoming;
+use crate::input::{Now, parsed, parsed_if};
+use crate::output;
+use crate::problem::{Exit, Problem};
+use crate::sentences;
+use crate::session::Session;
+use crate::wire;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Of one entity, such as account/42, or of one task, such as task_7
+    of: Option<String>,
+    /// Only of this timeline
+    #[arg(long)]
+    timeline: Option<String>,
+    /// Only of this step
+    #[arg(long)]
+    step: Option<String>,
+    /// Only of this kind, such as event, done, skipped, failed; may be repeated
+    #[arg(long, value_parser = kind)]
+    kind: Vec<RecordKind>,
+    /// Only what was written from then on
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<String>,
+    /// Only what was written before then
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+    /// The oldest first
+    #[arg(long)]
+    oldest_first: bool,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+fn kind(word: &str) -> Result<RecordKind, String> {
+    RecordKind::from_word(word).ok_or_else(|| {
+        let known: Vec<&str> = RecordKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("kinds are {}", known.join(", "))
+    })
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
+    let client = session.client().await?;
+    let now = Now { at: client.now().await?, zone: session.zone()? };
+    let mut filter = HistoryFilter {
+        timeline: parsed_if(args.timeline.as_deref())?,
+        step: parsed_if(args.step.as_deref())?,
+        kinds: args.kind.clone(),
+        from: args.from.as_deref().map(|text| now.instant(text)).transpose()?,
+        until: args.until.as_deref().map(|text| now.instant(text)).transpose()?,
+        order: if args.oldest_first { HistoryOrder::OldestFirst } else { HistoryOrder::NewestFirst },
+        ..HistoryFilter::default()
+    };
+    match args.of.as_deref() {
+        Some(text) if text.starts_with("task_") => filter.task = Some(parsed(text)?),
+        entity => filter.entity = parsed_if(entity)?,
+    }
+    let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
+    let page = client.store().history(&filter, request).await?;
+    if session.is_json() {
+        output::json(&wire::page(&page, wire::row));
+        return Ok(Exit::Done);
+    }
+    if page.items.is_empty() {
+        output::note("nothing has happened yet; what is ahead: `hence upcoming`");
+        return Ok(Exit::Done);
+    }
+    let times = session.times(now.at)?;
+    let mut table = output::table(&["at", "entity", "what", "step", "task", "why"]);
+    for row in &page.items {
+        let record = &row.record;
+        let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        table.add_row([
+            times.cell(record.at),
+            record.entity.to_string(),
+            word(record),
+            dash(record.step.as_ref().map(ToString::to_string)),
+            dash(record.task.map(|id| id.to_string())),
+            sentences::sentence(&record.reason, &times),
+        ]);
+    }
+    output::show(&table);
+    upcoming::more(page.next.as_ref());
+    Ok(Exit::Done)
+}
+
+/// What a record tells in one word: the outcome where there is one.
+pub(crate) fn word(record: &Record) -> String {
+    record.outcome.clone().unwrap_or_else(|| record.kind.as_str().replace('_', " "))
+}

@@ -1,0 +1,167 @@
+//! `hence upcoming`: what is ahead, for the whole system or one entity, as a list or as a chart of counts.
+
+use std::collections::BTreeMap;
+
+use hence::core::task::TaskState;
+use hence::store::port::{CountOf, CountSpan, CountsFilter, Cursor, Page, PageRequest, UpcomingFilter};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::input::{Now, parsed, parsed_if};
+use crate::output::{self, Times};
+use crate::problem::{Exit, Problem};
+use crate::session::Session;
+use crate::wire;
+
+/// How wide a bar may be, in characters.
+const BAR_WIDTH: u64 = 50;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Of one entity, such as account/42, or of all entities of a type, such as account
+    entity: Option<String>,
+    /// Only of this timeline
+    #[arg(long)]
+    timeline: Option<String>,
+    /// Only of this step
+    #[arg(long)]
+    step: Option<String>,
+    /// Only in this state: scheduled, running or held; may be repeated
+    #[arg(long, value_parser = ["scheduled", "running", "held"])]
+    state: Vec<String>,
+    /// Only what is due from then on
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<String>,
+    /// Only what is due before then
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    /// In which order
+    #[arg(long, value_enum, default_value_t)]
+    sort: Sort,
+    /// Counts instead of a list: a chart by hour or day (UTC)
+    #[arg(long, value_enum, value_name = "SPAN", conflicts_with_all = ["entity", "state", "cursor"])]
+    count: Option<Width>,
+}
+
+/// In which order tasks are listed.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Sort {
+    /// The earliest due instant first
+    #[default]
+    Due,
+}
+
+/// How wide the bars of a chart are.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Width {
+    Hour,
+    Day,
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
+    let client = session.client().await?;
+    let now = Now { at: client.now().await?, zone: session.zone()? };
+    let times = session.times(now.at)?;
+    let from = args.from.as_deref().map(|text| now.instant(text)).transpose()?;
+    let until = args.until.as_deref().map(|text| now.instant(text)).transpose()?;
+    if let Some(width) = args.count {
+        let filter = CountsFilter {
+            timeline: parsed_if(args.timeline.as_deref())?,
+            step: parsed_if(args.step.as_deref())?,
+            ..spans(width, now.at, (from, until))
+        };
+        return chart(session, &client, &filter, &times).await;
+    }
+    let mut filter = UpcomingFilter {
+        timeline: parsed_if(args.timeline.as_deref())?,
+        step: parsed_if(args.step.as_deref())?,
+        states: args.state.iter().filter_map(|word| TaskState::from_word(word)).collect(),
+        due_from: from,
+        due_until: until,
+        ..UpcomingFilter::default()
+    };
+    match args.entity.as_deref() {
+        Some(text) if text.contains('/') => filter.entity = Some(parsed(text)?),
+        kind => filter.entity_kind = parsed_if(kind)?,
+    }
+    let Sort::Due = args.sort;
+    let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
+    let page = client.store().upcoming(&filter, request).await?;
+    if session.is_json() {
+        output::json(&wire::page(&page, wire::task));
+    } else {
+        list(&page, &times);
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes tasks as a table; says so where there are none, or more.
+pub(crate) fn list(page: &Page<hence::core::task::Task>, times: &Times) {
+    if page.items.is_empty() {
+        return output::note("nothing is ahead; what was: `hence history`");
+    }
+    let mut table = output::table(&["due", "entity", "step", "state", "task"]);
+    for task in &page.items {
+        let mut state = task.state.to_string();
+        if task.state == TaskState::Scheduled && task.attempt > 0 {
+            state.push_str(&format!(", next try {}", times.cell(task.wake_at)));
+        } else if task.due_at < times.now && task.state == TaskState::Scheduled {
+            state.push_str(", late");
+        }
+        let step = if task.occurrence.is_empty() { task.step.to_string() } else { format!("{} {}", task.step, task.occurrence) };
+        table.add_row([times.cell(task.due_at), task.entity.to_string(), step, state, task.id.to_string()]);
+    }
+    output::show(&table);
+    more(page.next.as_ref());
+}
+
+/// Says how to read on.
+pub(crate) fn more(next: Option<&Cursor>) {
+    if let Some(Cursor(next)) = next {
+        output::note(&format!("there are more: add `--cursor '{next}'`"));
+    }
+}
+
+/// Whole spans around the wanted time: two days of hours, or five weeks of days, where nothing is said.
+fn spans(width: Width, now: Timestamp, (from, until): (Option<Timestamp>, Option<Timestamp>)) -> CountsFilter {
+    let (span, seconds, default) = match width {
+        Width::Hour => (CountSpan::Hour, 3_600, 48),
+        Width::Day => (CountSpan::Day, 86_400, 35),
+    };
+    let begins = |at: Timestamp| {
+        let floor = at.as_second().div_euclid(seconds) * seconds;
+        Timestamp::from_second(floor).unwrap_or(at)
+    };
+    let from = begins(from.unwrap_or(now));
+    let until = until.unwrap_or_else(|| from.checked_add(SignedDuration::from_secs(seconds * default)).unwrap_or(Timestamp::MAX));
+    CountsFilter { of: CountOf::Upcoming, span, from, until, timeline: None, step: None }
+}
+
+async fn chart(session: &Session, client: &hence::Client, filter: &CountsFilter, times: &Times) -> Result<Exit, Problem> {
+    let counts = client.store().counts(filter).await?;
+    if session.is_json() {
+        output::json(&json!({ "counts": counts.iter().map(wire::count).collect::<Vec<_>>() }));
+        return Ok(Exit::Done);
+    }
+    let mut sums: BTreeMap<Timestamp, u64> = BTreeMap::new();
+    for count in &counts {
+        *sums.entry(count.begins_at).or_default() += count.count;
+    }
+    let largest = sums.values().copied().max().unwrap_or(0);
+    if largest == 0 {
+        output::note("nothing is ahead in this time; look further with `--until`");
+    }
+    let pattern = if filter.span == CountSpan::Day { "%Y-%m-%d UTC" } else { "%Y-%m-%d %H:00 UTC" };
+    let cyan = output::CYAN;
+    for (begins_at, count) in &sums {
+        let head = if times.is_relative { begins_at.strftime(pattern).to_string() } else { begins_at.to_string() };
+        output::line(&format!("{head}  {count:>6} {cyan}{}{cyan:#}", output::bar(*count, largest, BAR_WIDTH)));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,200 @@
+//! `hence why`: why something will happen, happened, or does not happen.
+//!
+//! For a task: its state, then why it exists, then all that happened to it. For an entity: the same for each of its steps, those
+//! without a task too, whose absence the planner explains from what is stored.
+
+use hence::Client;
+use hence::core::carry_out;
+use hence::core::history::{Record, RecordKind};
+use hence::core::name::{EntityKey, Name, TaskId};
+use hence::core::plan::{self, PlanInput};
+use hence::core::task::{Task, TaskState};
+use hence::core::timeline::{EntitySnapshot, Timeline};
+use hence::store::port::TaskView;
+use serde_json::{Value, json};
+
+use super::{entity, history, task};
+use crate::input::{parsed, parsed_if};
+use crate::output::{self, Times};
+use crate::problem::{Exit, Problem};
+use crate::sentences::sentence;
+use crate::session::Session;
+use crate::wire;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Such as account/42 or task_7
+    of: String,
+    /// Only this step of the entity's timelines
+    step: Option<String>,
+}
+
+/// One answer: what is, and why.
+pub(crate) struct Because {
+    step: String,
+    task: Option<TaskId>,
+    headline: String,
+    reasons: Vec<String>,
+    data: Vec<Value>,
+}
+
+impl Because {
+    /// Writes it for people.
+    pub(crate) fn show(&self) {
+        let bold = output::BOLD;
+        output::line(&format!("{bold}{}{bold:#}", self.headline));
+        for reason in &self.reasons {
+            output::line(&format!("  - {reason}"));
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "step": self.step,
+            "task_id": self.task.map(|id| id.to_string()),
+            "headline": self.headline,
+            "because": self.reasons,
+            "reasons": self.data,
+        })
+    }
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
+    let client = session.client().await?;
+    let times = session.times(client.now().await?)?;
+    if args.of.starts_with("task_") {
+        let id: TaskId = parsed(&args.of)?;
+        let view = client.store().task(id).await?.ok_or_else(|| task::unknown(id))?;
+        let answer = of_task(&view, &times);
+        if session.is_json() {
+            output::json(&json!({ "entity": view.origin.entity.to_string(), "answers": [answer.json()] }));
+        } else {
+            answer.show();
+        }
+        return Ok(Exit::Done);
+    }
+    let key: EntityKey = parsed(&args.of)?;
+    let step: Option<Name> = parsed_if(args.step.as_deref())?;
+    let snapshots = client.store().snapshots(std::slice::from_ref(&key)).await?;
+    let snapshot = snapshots.into_iter().next().filter(|snapshot| !snapshot.records.is_empty() || snapshot.version > 0);
+    let snapshot = snapshot.ok_or_else(|| entity::unknown(&key))?;
+    let answers = of_entity(&client, (&snapshot, step.as_ref()), &times).await?;
+    if answers.is_empty() {
+        let what = step.map_or_else(|| "any step".to_owned(), |step| format!("step `{step}`"));
+        return Err(Problem::not_found(format!("no timeline of {key} has {what}")).help(format!("see all of it with `hence why {key}`")));
+    }
+    if session.is_json() {
+        output::json(&json!({ "entity": key.to_string(), "answers": answers.iter().map(Because::json).collect::<Vec<_>>() }));
+    } else {
+        answers.iter().for_each(Because::show);
+    }
+    Ok(Exit::Done)
+}
+
+/// All that is to be said of one task.
+pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
+    let origin = &view.origin;
+    let name = match origin.occurrence.as_str() {
+        "" => format!("{} of {}", origin.step, origin.entity),
+        occurrence => format!("{} ({occurrence}) of {}", origin.step, origin.entity),
+    };
+    let headline = match (&view.live, view.records.iter().rev().find(|row| row.record.kind.final_state().is_some())) {
+        (Some(task), _) => format!("{name} {} ({})", standing(task, times), task.id),
+        (None, Some(row)) => format!("{name} {} ({})", ending(&row.record, times), origin.id),
+        (None, None) => format!("{name} is gone ({})", origin.id),
+    };
+    let mut reasons = vec![format!("planned {}: {}", times.cell(origin.created_at), sentence(&origin.reason, times))];
+    let mut data = vec![wire::reason(&origin.reason)];
+    for row in &view.records {
+        let record = &row.record;
+        reasons.push(format!("{} {}: {}", history::word(record), times.cell(record.at), sentence(&record.reason, times)));
+        data.push(wire::reason(&record.reason));
+    }
+    Because { step: origin.step.to_string(), task: Some(origin.id), headline, reasons, data }
+}
+
+/// How a task stands that is not final: `is due in 3 days`.
+fn standing(task: &Task, times: &Times) -> String {
+    let due = times.cell(task.due_at);
+    match task.state {
+        TaskState::Held => format!("waits for a person since it was held; it was due {due}. Let it go on with `hence task release {}`", task.id),
+        TaskState::Running if task.answer_awaited => format!("is delivered; the receiver answers until {}", times.cell(task.wake_at)),
+        TaskState::Running => format!("is running, attempt {}; it was due {due}", task.attempt),
+        _ if task.attempt > 0 => format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.cell(task.wake_at)),
+        _ if task.due_at < times.now => format!("is late: it was due {due} and starts as soon as an engine is free for it"),
+        _ => format!("will happen {due}"),
+    }
+}
+
+/// How a task ended: `ended done, 2 hours ago`.
+fn ending(record: &Record, times: &Times) -> String {
+    let due = record.due_at.map(|at| format!("; it was due {}", times.cell(at))).unwrap_or_default();
+    match record.kind {
+        RecordKind::Done => format!("happened {}: {}{due}", times.cell(record.at), history::word(record)),
+        _ => format!("did not happen: {} {}{due}", history::word(record), times.cell(record.at)),
+    }
+}
+
+async fn of_entity(
+    client: &Client,
+    (snapshot, step): (&EntitySnapshot, Option<&Name>),
+    times: &Times,
+) -> Result<Vec<Because>, Problem> {
+    let mut answers = Vec::new();
+    let is_asked = |name: &Name| step.is_none_or(|step| step == name);
+    let mut ids: Vec<TaskId> = Vec::new();
+    for record in snapshot.records.iter().filter(|record| record.kind.final_state().is_some()) {
+        if let (Some(id), Some(name)) = (record.task, &record.step)
+            && is_asked(name)
+        {
+            ids.push(id);
+        }
+    }
+    ids.extend(snapshot.live.iter().filter(|task| is_asked(&task.step)).map(|task| task.id));
+    for id in ids {
+        if let Some(view) = client.store().task(id).await? {
+            answers.push(of_task(&view, times));
+        }
+    }
+    for timeline in &snapshot.timelines {
+        // A run that another took the place of has nothing ahead, and the newer one says so itself.
+        if !carry_out::is_superseded(snapshot, timeline) {
+            answers.extend(absent(client, (snapshot, timeline), times).into_iter().filter(|answer| {
+                step.is_none_or(|step| step.as_str() == answer.step) && !answers.iter().any(|other| other.step == answer.step)
+            }).collect::<Vec<_>>());
+        }
+    }
+    Ok(answers)
+}
+
+/// The steps of a timeline that have no task ahead, with the planner's reasons.
+fn absent(client: &Client, (snapshot, timeline): (&EntitySnapshot, &Timeline), times: &Times) -> Vec<Because> {
+    let library = client.library();
+    let Some(definition) = library.version(&timeline.definition) else { return Vec::new() };
+    let facts = carry_out::facts_of(timeline, &library);
+    let events = carry_out::events_of(snapshot);
+    let ended = carry_out::ended_of(snapshot, timeline.id);
+    let live = carry_out::live_of(snapshot, timeline.id);
+    let planned = plan::plan(PlanInput {
+        definition,
+        timeline,
+        facts: &facts,
+        events: &events,
+        ended: &ended,
+        live: &live,
+        is_superseded: false,
+        cause: "",
+    });
+    let mut answers: Vec<Because> = Vec::new();
+    for absent in planned.absent {
+        let due = absent.due_at.map(|at| format!(", which would be due {}", times.cell(at))).unwrap_or_default();
+        answers.push(Because {
+            headline: format!("{} of {} is not ahead{due}", absent.step, snapshot.entity),
+            step: absent.step.to_string(),
+            task: None,
+            reasons: vec![sentence(&absent.reason, times)],
+            data: vec![wire::reason(&absent.reason)],
+        });
+    }
+    answers
+}
