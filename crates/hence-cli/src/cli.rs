@@ -40,7 +40,10 @@ pub(crate) struct Global {
 impl Global {
     /// Which configuration is meant, in words.
     pub(crate) fn place(&self) -> String {
-        self.config.as_ref().map_or_else(|| "the folders of `[timelines] paths`".to_owned(), |path| format!("`[timelines] paths` of {}", path.display()))
+        self.config.as_ref().map_or_else(
+            || "the folders of `[timelines] paths`".to_owned(),
+            |path| format!("`[timelines] paths` of {}", path.display()),
+        )
     }
 }
 
@@ -98,6 +101,12 @@ pub(crate) enum Command {
     Clock(commands::clock::Command),
     /// Show how much there is
     Status,
+    /// Look at everything that could keep it from working
+    Doctor,
+    /// Run the engine on the configured store
+    Serve,
+    /// Run the engine while developing: a store in .hence/, mails caught, changed timelines taken over
+    Dev(commands::serve::DevArgs),
     /// Print the JSON Schema of definitions
     Schema,
     /// Play the trial end to end: a real application, real mails, a virtual clock

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod entity;
 pub(crate) mod event;
@@ -11,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod task;
 pub(crate) mod test;
@@ -42,6 +44,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Entity(command) => entity::run(&session, &command).await,
         Command::Task(command) => task::run(&session, &command).await,
         Command::Clock(command) => clock::run(&session, &command).await,
+        Command::Serve => serve::run(&session).await,
+        Command::Dev(args) => serve::dev(session, &args).await,
+        Command::Doctor => doctor::run(&session).await,
         Command::Status => status::run(&session).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Man(args) => completions::man(&args),

@@ -50,7 +50,9 @@ impl Now {
         let mut instants = BTreeMap::new();
         for pair in pairs {
             let Some((name, text)) = pair.split_once('=') else {
-                return Err(Problem::usage("HNC-0330", format!("`{pair}` is not `name=instant`")).help("such as `created_at=2026-03-02`"));
+                return Err(
+                    Problem::usage("HNC-0330", format!("`{pair}` is not `name=instant`")).help("such as `created_at=2026-03-02`")
+                );
             };
             instants.insert(parsed::<Name>(name)?, self.instant(text)?);
         }
@@ -81,8 +83,14 @@ pub(crate) fn object(text: Option<&str>) -> Result<Value, Problem> {
     };
     match serde_json::from_str(&text) {
         Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Problem::usage("HNC-0333", "a JSON object is needed").help(r#"such as '{"account": {"email": "a@example.com"}}'"#)),
-        Err(error) => Err(Problem::usage("HNC-0333", format!("this is not JSON: {error}")).help("write it between single quotes, or as @FILE")),
+        Ok(_) => {
+            Err(Problem::usage("HNC-0333", "a JSON object is needed")
+                .help(r#"such as '{"account": {"email": "a@example.com"}}'"#))
+        }
+        Err(error) => {
+            Err(Problem::usage("HNC-0333", format!("this is not JSON: {error}"))
+                .help("write it between single quotes, or as @FILE"))
+        }
     }
 }
 

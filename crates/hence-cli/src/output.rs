@@ -11,11 +11,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
-pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// A line of data.
 pub(crate) fn line(text: &str) {
@@ -81,7 +79,7 @@ pub(crate) struct Times {
 impl Times {
     /// `in 3 days · 2026-03-27 09:00 UTC` on a terminal, RFC 3339 when piped.
     pub(crate) fn cell(&self, at: Timestamp) -> String {
-        if self.is_relative { format!("{} · {}", self.from_now(at), self.local(at)) } else { at.to_string() }
+        if self.is_relative { format!("{} · {}", self.seen_from_now(at), self.local(at)) } else { at.to_string() }
     }
 
     /// The same, a dash for none.
@@ -97,7 +95,7 @@ impl Times {
     }
 
     /// `in 3 days`, `2 hours ago`, `now`.
-    pub(crate) fn from_now(&self, at: Timestamp) -> String {
+    pub(crate) fn seen_from_now(&self, at: Timestamp) -> String {
         let span = at.duration_since(self.now);
         let words = rough(span.abs());
         match (words.as_str(), span.is_negative()) {
@@ -140,7 +138,7 @@ mod tests {
     fn check(seconds: i64, expected: &str) {
         let now = Timestamp::UNIX_EPOCH;
         let times = Times { now, zone: TimeZone::UTC, is_relative: true };
-        assert_eq!(times.from_now(now + SignedDuration::from_secs(seconds)), expected);
+        assert_eq!(times.seen_from_now(now + SignedDuration::from_secs(seconds)), expected);
     }
 
     #[test]

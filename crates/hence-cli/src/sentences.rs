@@ -17,7 +17,9 @@ pub(crate) fn sentence(reason: &Reason, times: &Times) -> String {
         Reason::Followed { definition, version, after, outcome, task, rule, steps, .. } => {
             format!("{definition} ({version}) wants it: {after} (task_{task}) ended {outcome}; {rule}{}", listed(steps))
         }
-        Reason::Enrolled { definition, version, run, actor } => format!("enrolled in {definition} ({version}), run {run}, by {actor}"),
+        Reason::Enrolled { definition, version, run, actor } => {
+            format!("enrolled in {definition} ({version}), run {run}, by {actor}")
+        }
         Reason::Event { name, at, actor, data, text } => {
             let text = text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
             let data = if data.is_null() { String::new() } else { format!(" with {data}") };
@@ -55,7 +57,9 @@ pub(crate) fn sentence(reason: &Reason, times: &Times) -> String {
             format!("moved from {} by {cause}: {}", times.local(*from), sentence(because, times))
         }
         Reason::NoAnchor { anchor } => format!("`{anchor}`, which it is counted from, is not known"),
-        Reason::NotFollowed { after, outcome, ended: None } => format!("it follows {after} ending {outcome}, which has not ended yet"),
+        Reason::NotFollowed { after, outcome, ended: None } => {
+            format!("it follows {after} ending {outcome}, which has not ended yet")
+        }
         Reason::NotFollowed { after, outcome, ended: Some(ended) } => {
             format!("it follows {after} ending {outcome}, which ended {ended}")
         }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use hence::core::name::EntityKey;
 use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
 use hence::{Client, Store};
 use jiff::Timestamp;
@@ -30,18 +29,56 @@ impl Session {
         self.global.json
     }
 
-    /// The configuration, read once.
+    /// The configuration, read once. Where the configured store is not there yet and `hence dev` has one, that one is meant.
     /// # Errors
     /// HNC-0320, HNC-0321.
     pub(crate) fn config(&self) -> Result<&Config, Problem> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
+        let mut config = self.load()?;
+        let development = development_store(&config);
+        if self.global.store.is_none() && !config.store.exists() && development.exists() {
+            output::note(&format!("on the store of `hence dev`: {}", development.display()));
+            config.store = development;
+        }
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// Lets `hence serve` work on the configured store and no other.
+    /// # Errors
+    /// HNC-0320, HNC-0321.
+    pub(crate) fn use_configured_store(&self) -> Result<(), Problem> {
+        self.keep(self.load()?);
+        Ok(())
+    }
+
+    /// Lets `hence dev` work on a store of its own, `.hence/dev.db` beside the configuration, unless one was named with `--store`.
+    /// # Errors
+    /// HNC-0320, HNC-0321, or the folder cannot be made.
+    pub(crate) fn use_development_store(&self) -> Result<(), Problem> {
+        let mut config = self.load()?;
+        if self.global.store.is_none() {
+            config.store = development_store(&config);
+            if let Some(folder) = config.store.parent() {
+                std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
+            }
+        }
+        self.keep(config);
+        Ok(())
+    }
+
+    fn keep(&self, config: Config) {
+        // Both callers are the first to ask for the configuration; if they were not, the one in use would stay.
+        let _ = self.config.set(config);
+    }
+
+    fn load(&self) -> Result<Config, Problem> {
         let mut config = Config::load(self.global.config.as_deref())?;
         if let Some(url) = &self.global.store {
             config.store = config::database(url, "--store")?;
         }
-        Ok(self.config.get_or_init(|| config))
+        Ok(config)
     }
 
     /// The given paths, or the configured ones.
@@ -72,7 +109,7 @@ impl Session {
         self.client_in(OpenMode::Create).await
     }
 
-    async fn client_in(&self, mode: OpenMode) -> Result<Client, Problem> {
+    pub(crate) async fn client_in(&self, mode: OpenMode) -> Result<Client, Problem> {
         let readers = self.config()?.readers()?;
         Ok(Client::open(self.store(mode)?, readers, &actor()).await?)
     }
@@ -93,13 +130,13 @@ impl Session {
     }
 }
 
+/// Where `hence dev` keeps its store.
+fn development_store(config: &Config) -> PathBuf {
+    config.folder.join(".hence").join("dev.db")
+}
+
 /// Who tells: kept in history.
 fn actor() -> String {
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty() && user.len() <= 64);
     format!("cli:{}", user.as_deref().unwrap_or("unknown"))
-}
-
-/// An entity as it is written on the command line.
-pub(crate) fn entity(text: &str) -> Result<EntityKey, Problem> {
-    text.parse().map_err(|error: hence::core::name::NameError| Problem::usage("HNC-0330", error.to_string()))
 }

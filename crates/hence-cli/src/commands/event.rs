@@ -73,7 +73,9 @@ pub(crate) fn say(told: &Told, what: &str) -> Result<(), Problem> {
         Told::AlreadyEnrolled => format!("{what}: enrolled already, nothing changed"),
         Told::Duplicate => format!("{what}: told before under this key, nothing changed"),
         Told::Accepted => format!("accepted: {what}; an engine carries it out"),
-        Told::Refused { code, problem } => return Err(Problem::new(code, problem.clone(), Exit::Usage).help("nothing was changed")),
+        Told::Refused { code, problem } => {
+            return Err(Problem::new(code, problem.clone(), Exit::Usage).help("nothing was changed"));
+        }
     });
     Ok(())
 }

@@ -81,7 +81,9 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let answers = of_entity(&client, (&snapshot, step.as_ref()), &times).await?;
     if answers.is_empty() {
         let what = step.map_or_else(|| "any step".to_owned(), |step| format!("step `{step}`"));
-        return Err(Problem::not_found(format!("no timeline of {key} has {what}")).help(format!("see all of it with `hence why {key}`")));
+        return Err(
+            Problem::not_found(format!("no timeline of {key} has {what}")).help(format!("see all of it with `hence why {key}`"))
+        );
     }
     if session.is_json() {
         output::json(&json!({ "entity": key.to_string(), "answers": answers.iter().map(Because::json).collect::<Vec<_>>() }));
@@ -117,10 +119,16 @@ pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
 fn standing(task: &Task, times: &Times) -> String {
     let due = times.cell(task.due_at);
     match task.state {
-        TaskState::Held => format!("waits for a person since it was held; it was due {due}. Let it go on with `hence task release {}`", task.id),
-        TaskState::Running if task.answer_awaited => format!("is delivered; the receiver answers until {}", times.cell(task.wake_at)),
+        TaskState::Held => {
+            format!("waits for a person since it was held; it was due {due}. Let it go on with `hence task release {}`", task.id)
+        }
+        TaskState::Running if task.answer_awaited => {
+            format!("is delivered; the receiver answers until {}", times.cell(task.wake_at))
+        }
         TaskState::Running => format!("is running, attempt {}; it was due {due}", task.attempt),
-        _ if task.attempt > 0 => format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.cell(task.wake_at)),
+        _ if task.attempt > 0 => {
+            format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.cell(task.wake_at))
+        }
         _ if task.due_at < times.now => format!("is late: it was due {due} and starts as soon as an engine is free for it"),
         _ => format!("will happen {due}"),
     }
@@ -159,9 +167,15 @@ async fn of_entity(
     for timeline in &snapshot.timelines {
         // A run that another took the place of has nothing ahead, and the newer one says so itself.
         if !carry_out::is_superseded(snapshot, timeline) {
-            answers.extend(absent(client, (snapshot, timeline), times).into_iter().filter(|answer| {
-                step.is_none_or(|step| step.as_str() == answer.step) && !answers.iter().any(|other| other.step == answer.step)
-            }).collect::<Vec<_>>());
+            answers.extend(
+                absent(client, (snapshot, timeline), times)
+                    .into_iter()
+                    .filter(|answer| {
+                        step.is_none_or(|step| step.as_str() == answer.step)
+                            && !answers.iter().any(|other| other.step == answer.step)
+                    })
+                    .collect::<Vec<_>>(),
+            );
         }
     }
     Ok(answers)

@@ -97,7 +97,9 @@ fn report(session: &Session, import: &Import<'_>, (tally, bad): (&Tally, usize))
         }));
     }
     let mut words = vec![format!("{} enrolled in {name}", tally.enrolled)];
-    for (count, word) in [(tally.already, "enrolled already"), (tally.accepted, "accepted, an engine carries them out"), (bad, "bad")] {
+    for (count, word) in
+        [(tally.already, "enrolled already"), (tally.accepted, "accepted, an engine carries them out"), (bad, "bad")]
+    {
         if count > 0 {
             words.push(format!("{count} {word}"));
         }

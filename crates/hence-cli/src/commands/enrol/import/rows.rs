@@ -21,6 +21,9 @@ pub(super) struct Row {
     pub(super) facts: Value,
 }
 
+/// A line, and what stands on it or is wrong with it.
+pub(super) type Numbered = (u64, Result<Row, String>);
+
 /// What a column means.
 #[derive(Debug, Clone)]
 enum Column {
@@ -32,7 +35,7 @@ enum Column {
 /// All rows, each with its line.
 /// # Errors
 /// The file cannot be read, its ending is not known, or a column of its head means nothing.
-pub(super) fn read(path: &Path, definition: &Definition) -> Result<Vec<(u64, Result<Row, String>)>, Problem> {
+pub(super) fn read(path: &Path, definition: &Definition) -> Result<Vec<Numbered>, Problem> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => csv(path, definition),
         Some("jsonl" | "ndjson") => json_lines(path, definition),
@@ -40,7 +43,7 @@ pub(super) fn read(path: &Path, definition: &Definition) -> Result<Vec<(u64, Res
     }
 }
 
-fn csv(path: &Path, definition: &Definition) -> Result<Vec<(u64, Result<Row, String>)>, Problem> {
+fn csv(path: &Path, definition: &Definition) -> Result<Vec<Numbered>, Problem> {
     let file = std::fs::File::open(path).map_err(|error| Problem::file("read", path, &error))?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let bad_head = |problem: String| Problem::usage("HNC-0332", format!("{}:1: {problem}", path.display()));
@@ -74,7 +77,7 @@ fn what_is_wrong(error: &csv::Error) -> String {
     }
 }
 
-fn json_lines(path: &Path, definition: &Definition) -> Result<Vec<(u64, Result<Row, String>)>, Problem> {
+fn json_lines(path: &Path, definition: &Definition) -> Result<Vec<Numbered>, Problem> {
     let file = std::fs::File::open(path).map_err(|error| Problem::file("read", path, &error))?;
     let mut rows = Vec::new();
     for (line, text) in (1..).zip(std::io::BufReader::new(file).lines()) {

@@ -1,0 +1,181 @@
+//! `hence serve` and `hence dev`: the engine on the configured store.
+//!
+//! Both check every definition of the configured folders first, publish them and refuse to start while one has problems. `dev` uses a
+//! store of its own in `.hence/`, catches mails where no server is configured, and takes changed definitions over while it runs.
+//! Ctrl-C drains: nothing new is started, what runs ends and is written; a second one quits at once.
+
+pub(crate) mod transports;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hence::store::sqlite::OpenMode;
+use hence::{Client, Engine, Summary};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::definitions;
+use crate::output::{self, rough};
+use crate::problem::{Exit, Problem};
+use crate::session::Session;
+
+/// How often a line says how it goes.
+const REPORT: Duration = Duration::from_secs(60);
+/// The exit code of a process that was interrupted twice.
+const INTERRUPTED: i32 = 130;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevArgs {
+    /// The folder of the project [default: the current one]
+    folder: Option<PathBuf>,
+    /// Which clock the store follows; a virtual one stands still until `hence clock advance`
+    #[arg(long, value_enum)]
+    clock: Option<ClockKind>,
+}
+
+/// Which clock a store follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ClockKind {
+    /// The machine's
+    Real,
+    /// One that stands still until it is advanced
+    Virtual,
+}
+
+/// `hence serve`.
+pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
+    session.use_configured_store()?;
+    let client = begin(session).await?;
+    let transports = transports::configured(session, None)?;
+    serve(session, client, transports, Vec::new()).await
+}
+
+/// `hence dev`.
+pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Problem> {
+    let session = match &args.folder {
+        None => session,
+        Some(folder) => {
+            std::env::set_current_dir(folder).map_err(|error| Problem::file("enter", folder, &error))?;
+            session
+        }
+    };
+    session.use_development_store()?;
+    let client = begin(&session).await?;
+    set_clock(&client, args.clock).await?;
+    let catcher = match session.config()?.mail {
+        Some(_) => None,
+        None => Some(transports::Catcher::start(&session).await?),
+    };
+    let transports = transports::configured(&session, catcher.as_ref())?;
+    let watched = session.definition_paths(&[])?;
+    serve(&session, client, transports, watched).await
+}
+
+async fn set_clock(client: &Client, wanted: Option<ClockKind>) -> Result<(), Problem> {
+    let reading = client.clock().read().await?;
+    match (wanted, reading.target) {
+        (Some(ClockKind::Virtual), None) => {
+            client.clock().make_virtual(reading.now).await?;
+            output::note("the clock is virtual and stands still; from another terminal: `hence clock advance '1 day'`");
+        }
+        (Some(ClockKind::Real), Some(_)) => {
+            return Err(Problem::new("HNC-0334", "this store follows a virtual clock already", Exit::Conflict)
+                .help("what is ahead was planned on it; begin a new store to use the machine's clock"));
+        }
+        (_, Some(_)) => {
+            output::note(&format!("the clock is virtual and shows {}; advance it with `hence clock advance`", reading.now))
+        }
+        (_, None) => {}
+    }
+    Ok(())
+}
+
+/// Checks and publishes the definitions.
+async fn begin(session: &Session) -> Result<Client, Problem> {
+    let paths = session.definition_paths(&[])?;
+    let files = definitions::usable(&paths)?;
+    let client = session.client_in(OpenMode::Create).await?;
+    for definition in definitions::publish(&client, &files).await? {
+        output::note(&format!("timeline `{}` ({})", definition.name, definition.hash.short()));
+    }
+    Ok(client)
+}
+
+async fn serve(
+    session: &Session,
+    client: Client,
+    transports: transports::Transports,
+    watched: Vec<PathBuf>,
+) -> Result<Exit, Problem> {
+    for warning in transports.warnings(&client.library()) {
+        output::note(&format!("warning: {warning}"));
+    }
+    let stop = CancellationToken::new();
+    let engine = Engine::new(client.clone(), transports.dispatchers, session.config()?.engine.clone());
+    output::note(&format!("serving {}; Ctrl-C stops", session.config()?.store.display()));
+    let mut beside = JoinSet::new();
+    beside.spawn(interrupts(stop.clone()));
+    beside.spawn(reports(client.clone(), stop.clone()));
+    if !watched.is_empty() {
+        beside.spawn(watch::run(client, watched, stop.clone()));
+    }
+    let ended = engine.run(stop.clone()).await;
+    stop.cancel();
+    beside.shutdown().await;
+    let Summary { started, written, taken_over, .. } = ended?;
+    output::note(&format!("stopped: {started} attempts started, {written} written, {taken_over} taken over"));
+    Ok(Exit::Done)
+}
+
+/// Stops the engine at the first Ctrl-C (or SIGTERM) and the process at the second.
+async fn interrupts(stop: CancellationToken) {
+    interrupted().await;
+    output::note("stopping: what runs ends and is written; once more quits at once");
+    stop.cancel();
+    interrupted().await;
+    std::process::exit(INTERRUPTED);
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// One line each minute.
+async fn reports(client: Client, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(REPORT) => {}
+            () = stop.cancelled() => return,
+        }
+        match client.store().totals().await {
+            Ok(totals) => {
+                let now = client.clock().last_shown();
+                let counts = |word: &str, count: u64| format!("{count} {word}");
+                let mut words: Vec<String> = totals.live.iter().map(|(state, count)| counts(state.as_str(), *count)).collect();
+                words.extend(totals.finished.iter().map(|(outcome, count)| counts(outcome, *count)));
+                let next =
+                    totals.next_wake_at.map(|at| format!("; next in {}", rough(at.duration_since(now)))).unwrap_or_default();
+                output::note(&format!("{now} {}{next}", words.join(", ")));
+            }
+            Err(error) => output::note(&format!("cannot read the store: {error}")),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The dispatchers of the configuration, and what definitions want that they cannot carry.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hence::core::definition::{Definition, Destination, FactSource};
+use hence::core::library::Library;
+use hence::dispatch::{Dispatchers, Log, MailCatcher, MailServer, Mails};
+
+use crate::config::Config;
+use crate::output;
+use crate::problem::{Exit, Problem};
+use crate::session::Session;
+
+/// Everything that attempts can be delivered by.
+pub(crate) struct Transports {
+    pub(crate) dispatchers: Dispatchers,
+    targets: Vec<String>,
+    sources: Vec<String>,
+    templates: Option<Vec<String>>,
+    // Kept for as long as mails go to it.
+    _catcher: Option<Arc<MailCatcher>>,
+}
+
+/// A mail server on this machine that keeps what it is sent and delivers nothing.
+pub(crate) struct Catcher {
+    running: Arc<MailCatcher>,
+}
+
+impl Catcher {
+    /// Starts one on a free port; mails are kept in `.hence/mails`.
+    /// # Errors
+    /// No port can be opened.
+    pub(super) async fn start(session: &Session) -> Result<Self, Problem> {
+        let folder: PathBuf = session.config()?.folder.join(".hence").join("mails");
+        let problem = |error: std::io::Error| Problem::file("catch mails in", &folder, &error);
+        std::fs::create_dir_all(&folder).map_err(problem)?;
+        let running = MailCatcher::start(Some(folder.clone())).await.map_err(problem)?;
+        output::note(&format!("mails are caught: {} (nothing is sent; read them in {})", running.url(), folder.display()));
+        Ok(Self { running: Arc::new(running) })
+    }
+}
+
+/// The dispatchers that are configured; mails go to the catcher where there is one.
+/// # Errors
+/// HNC-0329: a target, the mail server or a template is not usable.
+pub(crate) fn configured(session: &Session, catcher: Option<&Catcher>) -> Result<Transports, Problem> {
+    let config = session.config()?;
+    let mut dispatchers = Dispatchers::new().with(Arc::new(Log)).with(Arc::new(config.webhooks()?));
+    let mut templates = None;
+    if let Some(server) = mail_server(config, catcher) {
+        let mails = Mails::new(&server).map_err(|problems| {
+            let text = problems.iter().map(|problem| problem.message().to_owned()).collect::<Vec<_>>().join("; ");
+            Problem::new("HNC-0329", text, Exit::Usage).help(format!("mend `[mail]` in {}, or its templates", config.place()))
+        })?;
+        templates = Some(mails.templates().map(str::to_owned).collect());
+        dispatchers.add(Arc::new(mails));
+    }
+    Ok(Transports {
+        dispatchers,
+        targets: config.targets.iter().map(|target| target.name.clone()).collect(),
+        sources: config.sources.keys().cloned().collect(),
+        templates,
+        _catcher: catcher.map(|catcher| Arc::clone(&catcher.running)),
+    })
+}
+
+fn mail_server(config: &Config, catcher: Option<&Catcher>) -> Option<MailServer> {
+    let caught = |catcher: &Catcher| MailServer {
+        url: catcher.running.url(),
+        login: None,
+        from: "Hence <hence@localhost>".to_owned(),
+        templates: config.templates.clone(),
+        roots_pem: None,
+    };
+    // Without a folder of templates there is no mail to make.
+    catcher.filter(|_| config.templates.is_dir()).map(caught).or_else(|| config.mail.clone())
+}
+
+impl Transports {
+    /// What the definitions want and nothing here carries: their tasks will be held, or their facts not be read.
+    pub(crate) fn warnings(&self, library: &Library) -> Vec<String> {
+        let mut warnings: Vec<String> = library.all_current().flat_map(|definition| self.missing(definition)).collect();
+        warnings.dedup();
+        warnings
+    }
+
+    fn missing(&self, definition: &Definition) -> Vec<String> {
+        let mut missing = Vec::new();
+        for step in &definition.steps {
+            let problem = match &step.action.to {
+                Destination::Webhook { target, .. } => self.no_target(target.as_str()),
+                Destination::Email { template, .. } => match &self.templates {
+                    None => Some("no mail server is configured (`[mail]`)".to_owned()),
+                    Some(names) if names.iter().any(|name| name == template.as_str()) => None,
+                    Some(_) => Some(format!("there is no mail template `{template}`")),
+                },
+                Destination::Handler { name } => Some(format!("handler `{name}` lives in a program that embeds Hence")),
+                Destination::Broker { broker, .. } => Some(format!("this release carries no `{}`", broker.as_str())),
+                Destination::Log { .. } => None,
+            };
+            missing
+                .extend(problem.map(|problem| format!("step `{}` of `{}` will be held: {problem}", step.name, definition.name)));
+        }
+        for (name, group) in &definition.facts {
+            let problem = match &group.source {
+                Some(FactSource::Sql { source, .. }) if !self.sources.iter().any(|known| known == source.as_str()) => {
+                    Some(format!("the database `{source}` is not configured (`[sources.{source}]`)"))
+                }
+                Some(FactSource::Http { target, .. }) => self.no_target(target.as_str()),
+                _ => None,
+            };
+            missing.extend(problem.map(|problem| format!("facts `{name}` of `{}` cannot be read: {problem}", definition.name)));
+        }
+        missing
+    }
+
+    fn no_target(&self, target: &str) -> Option<String> {
+        let is_known = self.targets.iter().any(|known| known == target);
+        (!is_known).then(|| format!("the target `{target}` is not configured (`[targets.{target}]`)"))
+    }
+}
