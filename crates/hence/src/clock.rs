@@ -60,6 +60,7 @@ impl Clock {
     /// # Errors
     /// The store cannot be written.
     pub async fn make_virtual(&self, at: Timestamp) -> Result<(), Error> {
+        self.shown.store(at.as_microsecond(), Ordering::Relaxed);
         Ok(self.store.set_clock(ClockSetting::Virtual { now: at, target: at }).await?)
     }
 

@@ -1,11 +1,12 @@
 //! The setting of the play: the folder, the application, the mail catcher, the store and what connects them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use chat::{AccountId, Action, ChatOptions, HenceCalls};
+use hence::clock::Clock;
 use hence::core::name::EntityKey;
 use hence::dispatch::{Dispatchers, HttpFacts, Log, MailCatcher, MailServer, Mails, Secret, WebhookTarget, Webhooks};
 use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
@@ -86,13 +87,15 @@ impl Setting {
         if first.clock().read().await?.target.is_none() {
             first.clock().make_virtual(start).await?;
         }
-        let clock = first.clock().clone();
+        // The application follows the clock that the engine moves, which is there once the application has an address.
+        let clock: Arc<OnceLock<Clock>> = Arc::default();
+        let shown = Arc::clone(&clock);
         let app = chat::start(ChatOptions {
             database: dir.join("chat.db"),
             listen: ([127, 0, 0, 1], 0).into(),
             webhook_secret: Some(SECRET.to_owned()),
             hence: Arc::new(Calls { client: first.clone() }),
-            clock: Arc::new(move || clock.last_shown()),
+            clock: Arc::new(move || shown.get().map_or(start, Clock::last_shown)),
         })
         .await?;
         let catcher = MailCatcher::start(Some(dir.join("mails"))).await?;
@@ -108,6 +111,8 @@ impl Setting {
         let client = Client::open(store, readers, "demo").await?;
         client.put_definition(&std::fs::read_to_string(dir.join("timelines/trial.toml"))?).await?;
         first.reload().await?;
+        client.now().await?;
+        clock.get_or_init(|| client.clock().clone());
         let dispatchers = Dispatchers::new().with(Arc::new(webhooks)).with(Arc::new(mails)).with(Arc::new(Log));
         let count = usize::try_from(args.accounts)?;
         Ok(Self {
