@@ -1,0 +1,10 @@
+//! Goal: the command line does what its help says, for people and for programs, with the promised exit codes.
+//! Method: the built binary in folders of their own, on a virtual clock; an engine where one is needed, on a port nobody fixed.
+
+mod runner;
+
+mod configuration;
+mod definitions;
+mod import;
+mod serving;
+mod telling;

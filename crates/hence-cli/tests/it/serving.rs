@@ -1,0 +1,96 @@
+//! Goal: an engine started by `serve` or `dev` does what is due, beside every other command. Method: a virtual clock that is advanced
+//! with `--wait`, a process that is killed when the test ends, and a receiver that is not there.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::runner::Folder;
+
+const DEFINITION: &str = r#"
+[timeline]
+name = "greeting"
+entity = "account"
+anchor = "created_at"
+[step.greet]
+due = "1 day"
+do = { log = "hello {entity}" }
+[step.mail]
+due = "2 days"
+do = { email = "hello", to = "a@example.com" }
+"#;
+
+/// An engine in a process of its own, killed at the end.
+struct Running(Child);
+
+impl Running {
+    /// Begins and waits until it says that it serves.
+    fn begin(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = folder.command(arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let serves = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with("serving "));
+        assert!(serves, "hence {arguments:?} ended before it served");
+        // What it says later goes nowhere, but its pipe stays open until it ends.
+        std::thread::spawn(move || lines.count());
+        Self(child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn outcomes(folder: &Folder) -> Vec<String> {
+    let history = folder.json(&["history", "--kind", "done", "--oldest-first"]);
+    let word = |row: &serde_json::Value| format!("{} {}", row["due_at"].as_str().unwrap(), row["step"].as_str().unwrap());
+    history["items"].as_array().unwrap().iter().map(word).collect()
+}
+
+#[test]
+fn dev_carries_out_what_is_due_and_catches_mails() {
+    let folder = Folder::new();
+    folder.write("timelines/greeting.toml", DEFINITION);
+    folder.write("templates/hello.txt", "Subject: Hello\nHello {{ hence.entity_id }}\n");
+    let store = ["--store", "sqlite:world.db"];
+    folder.done(&[&["clock", "virtual", "2026-03-02T10:00Z"], &store[..]].concat());
+    std::fs::write(folder.path().join("hence.toml"), "[store]\nurl = 'sqlite:world.db'\n").unwrap();
+    let engine = Running::begin(&folder, &["dev", "--store", "sqlite:world.db"]);
+    folder.done(&["enrol", "greeting", "account/1"]);
+    folder.done(&["clock", "advance", "3 days", "--wait"]);
+    assert_eq!(outcomes(&folder), ["2026-03-03T10:00:00Z greet", "2026-03-04T10:00:00Z mail"]);
+    assert_eq!(folder.json(&["clock", "show"])["now"], "2026-03-05T10:00:00Z");
+    let mails = std::fs::read_dir(folder.path().join(".hence/mails")).unwrap();
+    assert_eq!(mails.count(), 1);
+    drop(engine);
+}
+
+#[test]
+fn second_engine_is_refused() {
+    let folder = Folder::new();
+    folder.write("timelines/greeting.toml", DEFINITION);
+    let engine = Running::begin(&folder, &["serve"]);
+    folder.refused(&["serve"], 6, "error[HNC-0326]");
+    drop(engine);
+}
+
+#[test]
+fn broken_definitions_keep_the_engine_from_starting() {
+    let folder = Folder::new();
+    folder.write("timelines/greeting.toml", &DEFINITION.replace("due = \"1 day\"", "due = \"1 dya\""));
+    folder.refused(&["serve"], 3, "error[HNC-0325]");
+    folder.refused(&["serve"], 3, "timelines/greeting.toml:");
+    assert!(!folder.path().join("hence.db").exists());
+}
+
+#[test]
+fn doctor_names_what_is_missing() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42"]);
+    let ran = folder.run(&["doctor"]);
+    assert_eq!(ran.exit, 1, "{ran:?}");
+    assert!(ran.out.contains("step `remind` of `trial` will be held: no mail server is configured"), "{}", ran.out);
+    let json = folder.run(&["doctor", "--json"]);
+    assert!(serde_json::from_str::<serde_json::Value>(&json.out).unwrap()["findings"].is_array());
+}

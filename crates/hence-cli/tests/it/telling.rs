@@ -1,0 +1,111 @@
+//! Goal: enrol, look ahead, tell, ask why and look back on one store, without an engine. Method: one account, step by step.
+
+use crate::runner::Folder;
+
+const FACTS: &str = r#"{"account": {"email": "a@example.com"}}"#;
+
+#[test]
+fn one_account_from_enrolment_to_payment() {
+    let folder = Folder::trial();
+    assert_eq!(folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]), "told: account/42 enrolled in trial\n");
+
+    let upcoming = folder.json(&["upcoming", "account/42"]);
+    let due: Vec<_> =
+        upcoming["items"].as_array().unwrap().iter().map(|task| (task["step"].clone(), task["due_at"].clone())).collect();
+    assert_eq!(due, [("remind".into(), "2026-03-27T09:00:00Z".into()), ("expire".into(), "2026-04-01T10:00:00Z".into())]);
+
+    let why = folder.done(&["why", "account/42", "remind"]);
+    assert!(why.starts_with("remind of account/42 will happen 2026-03-27T09:00:00Z (task_"), "{why}");
+    let absent = folder.done(&["why", "account/42", "tell_expired"]);
+    assert!(absent.starts_with("tell_expired of account/42 is not ahead\n  - "), "{absent}");
+    assert!(absent.contains("expire"), "{absent}");
+
+    assert_eq!(folder.done(&["event", "account/42", "account.paid"]), "told: account.paid of account/42\n");
+    assert_eq!(folder.json(&["upcoming"])["items"], serde_json::json!([]));
+    let why = folder.json(&["why", "account/42", "remind"]);
+    let reasons = why["answers"][0]["reasons"].as_array().unwrap();
+    let last = reasons.last().unwrap();
+    assert_eq!((&last["why"], &last["name"], &last["actor"]), (&"event".into(), &"account.paid".into(), &"cli:anna".into()));
+
+    let history = folder.json(&["history", "account/42", "--oldest-first"]);
+    let kinds: Vec<_> = history["items"].as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["enrolled", "event", "cancelled", "cancelled", "ended"]);
+    assert_eq!(folder.json(&["status"])["totals"]["finished"]["cancelled"], 2);
+}
+
+#[test]
+fn reading_commands_answer_in_json_and_in_pages() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    let first = folder.json(&["upcoming", "--limit", "1"]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = folder.json(&["upcoming", "--limit", "1", "--cursor", cursor]);
+    assert_eq!(second["items"][0]["step"], "expire");
+    let task = first["items"][0]["id"].as_str().unwrap();
+    for arguments in [
+        &["task", "show", task][..],
+        &["task", "list"],
+        &["history", task],
+        &["why", task],
+        &["entity", "list"],
+        &["entity", "show", "account/42"],
+        &["clock", "show"],
+        &["status"],
+        &["upcoming", "--count", "hour"],
+    ] {
+        assert!(folder.json(arguments).is_object(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn tasks_follow_what_a_person_decides() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    let upcoming = folder.json(&["upcoming"]);
+    let id = |index: usize| upcoming["items"][index]["id"].as_str().unwrap().to_owned();
+    let (remind, expire) = (id(0), id(1));
+    assert!(folder.done(&["task", "hold", &remind, "--reason", "ask first"]).contains("is held"));
+    assert!(folder.done(&["why", &remind]).contains("asked for by cli:anna: ask first"));
+    assert_eq!(folder.json(&["upcoming", "--state", "held"])["items"].as_array().unwrap().len(), 1);
+    assert!(folder.done(&["task", "release", &remind]).contains("is scheduled"));
+    let moved = folder.done(&["task", "reschedule", &expire, "--to", "2026-05-01T10:00Z"]);
+    assert!(moved.contains("due 2026-05-01T10:00:00Z"), "{moved}");
+    assert!(folder.done(&["task", "cancel", &remind]).contains("is cancelled: no attempt ever starts"));
+    let hold = folder.run(&["task", "hold", &remind]);
+    assert_eq!(hold.exit, 6, "{hold:?}");
+    let both = folder.run(&["task", "cancel", &expire, "task_999"]);
+    assert_eq!(both.exit, 5, "{both:?}");
+    assert!(both.err.starts_with("2 tasks\n"), "{both:?}");
+    assert!(both.out.contains("task_999 is not known"), "{both:?}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_exit_code() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    folder.refused(&["enrol", "trail", "account/42"], 5, "error[HNC-0301]: timeline `trail` is not defined");
+    folder.refused(&["enrol", "trial", "user/42"], 2, "error[HNC-0302]");
+    folder.refused(&["enrol", "trial", "account/43", "--facts", r#"{"account": {"email": 7}}"#], 2, "error[HNC-0303]");
+    folder.refused(&["enrol", "trial", "account"], 2, "error[HNC-0330]");
+    folder.refused(&["event", "account/42", "account.paid", "--data", "{"], 2, "error[HNC-0333]");
+    folder.refused(&["event", "account/42", "trial.extended", "--data", r#"{"days": "x"}"#], 2, "error[HNC-0304]");
+    folder.refused(&["why", "account/99"], 5, "nothing is known of account/99");
+    folder.refused(&["why", "account/42", "nudge"], 5, "no timeline of account/42 has step `nudge`");
+    folder.refused(&["task", "show", "task_99"], 5, "task_99 is not known");
+    folder.refused(&["clock", "advance", "2026-01-01"], 6, "error[HNC-0312]");
+    folder.refused(&["upcoming", "--until", "soon"], 2, "`soon` is not an instant");
+    folder.refused(&["upcoming", "--tz", "Mars/Olympus"], 2, "the zone `Mars/Olympus` is not known");
+    let waiting = folder.run(&["clock", "advance", "1 day", "--wait", "--timeout", "0"]);
+    assert_eq!(waiting.exit, 8, "{waiting:?}");
+}
+
+#[test]
+fn same_key_tells_once() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    let extend = ["event", "account/42", "trial.extended", "--data", r#"{"days": 7}"#, "--key", "k1"];
+    assert_eq!(folder.json(&extend)["told"], "carried_out");
+    assert_eq!(folder.json(&extend)["told"], "duplicate");
+    assert_eq!(folder.json(&["upcoming", "--step", "expire"])["items"][0]["due_at"], "2026-04-08T10:00:00Z");
+    folder.refused(&["event", "account/42", "account.paid", "--key", "k1"], 2, "error[HNC-0307]");
+}
