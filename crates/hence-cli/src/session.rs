@@ -45,6 +45,11 @@ impl Session {
         Ok(self.config.get_or_init(|| config))
     }
 
+    /// Whether the store is the one of `hence dev`.
+    pub(crate) fn is_on_development_store(&self) -> bool {
+        self.config().is_ok_and(|config| config.store == development_store(config))
+    }
+
     /// Lets `hence serve` work on the configured store and no other.
     /// # Errors
     /// HNC-0320, HNC-0321.

@@ -1,6 +1,8 @@
 //! Goal: the command line does what its help says, for people and for programs, with the promised exit codes.
 //! Method: the built binary in folders of their own, on a virtual clock; an engine where one is needed, on a port nobody fixed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod runner;
 
 mod configuration;

@@ -18,6 +18,7 @@ pub(crate) struct Transports {
     targets: Vec<String>,
     sources: Vec<String>,
     templates: Option<Vec<String>>,
+    is_mail_caught: bool,
     // Kept for as long as mails go to it.
     _catcher: Option<Arc<MailCatcher>>,
 }
@@ -61,6 +62,7 @@ pub(crate) fn configured(session: &Session, catcher: Option<&Catcher>) -> Result
         targets: config.targets.iter().map(|target| target.name.clone()).collect(),
         sources: config.sources.keys().cloned().collect(),
         templates,
+        is_mail_caught: false,
         _catcher: catcher.map(|catcher| Arc::clone(&catcher.running)),
     })
 }
@@ -78,6 +80,13 @@ fn mail_server(config: &Config, catcher: Option<&Catcher>) -> Option<MailServer>
 }
 
 impl Transports {
+    /// The same where mails will be caught, as `hence dev` does, if there are templates to make them of.
+    #[must_use]
+    pub(crate) fn with_mails_caught(mut self) -> Self {
+        self.is_mail_caught = true;
+        self
+    }
+
     /// What the definitions want and nothing here carries: their tasks will be held, or their facts not be read.
     pub(crate) fn warnings(&self, library: &Library) -> Vec<String> {
         let mut warnings: Vec<String> = library.all_current().flat_map(|definition| self.missing(definition)).collect();
@@ -91,6 +100,7 @@ impl Transports {
             let problem = match &step.action.to {
                 Destination::Webhook { target, .. } => self.no_target(target.as_str()),
                 Destination::Email { template, .. } => match &self.templates {
+                    None if self.is_mail_caught => None,
                     None => Some("no mail server is configured (`[mail]`)".to_owned()),
                     Some(names) if names.iter().any(|name| name == template.as_str()) => None,
                     Some(_) => Some(format!("there is no mail template `{template}`")),
