@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hence::core::name::{Name, NameError};
 use hence::core::value::parse_time;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::Value;
@@ -19,13 +19,18 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// `now`, `2026-03-02T10:00Z`, `2026-03-02T10:00[Europe/Oslo]`, a local time, a day, or a span from now: `3 days`, `2h ago`.
+    /// `now`, `2026-03-02T10:00Z`, `2026-03-02T10:00[Europe/Oslo]`, a local time, a day,
+    /// `tomorrow`, `tomorrow 9:00`, or a span from now: `3 days`, `2h ago`.
     /// # Errors
     /// HNC-0330: it is none of these.
     pub(crate) fn instant(&self, text: &str) -> Result<Timestamp, Problem> {
         let text = text.trim();
         let found = if text == "now" { Some(self.at) } else { None };
-        let found = found.or_else(|| parse_time(text)).or_else(|| self.local(text)).or_else(|| self.after(text));
+        let found = found
+            .or_else(|| parse_time(text))
+            .or_else(|| self.local(text))
+            .or_else(|| self.day(text))
+            .or_else(|| self.after(text));
         let at = found.and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
         at.ok_or_else(|| {
             Problem::usage("HNC-0330", format!("`{text}` is not an instant"))
@@ -36,6 +41,23 @@ impl Now {
     fn local(&self, text: &str) -> Option<Timestamp> {
         let local: DateTime = text.parse().ok()?;
         Some(local.to_zoned_datetime(self.zone.clone()).ok()?.timestamp())
+    }
+
+    /// `today`, `tomorrow` or `yesterday` at the time of now, or at a time of its own.
+    fn day(&self, text: &str) -> Option<Timestamp> {
+        let (day, time) = text.split_once(' ').map_or((text, None), |(day, time)| (day, Some(time.trim())));
+        let now = self.at.to_zoned_datetime(self.zone.clone()).datetime();
+        let date = match day {
+            "today" => now.date(),
+            "tomorrow" => now.date().tomorrow().ok()?,
+            "yesterday" => now.date().yesterday().ok()?,
+            _ => return None,
+        };
+        let time = match time {
+            None => now.time(),
+            Some(text) => format!("{text:0>5}").parse::<Time>().ok()?,
+        };
+        Some(date.to_datetime(time).to_zoned_datetime(self.zone.clone()).ok()?.timestamp())
     }
 
     fn after(&self, text: &str) -> Option<Timestamp> {
@@ -116,6 +138,11 @@ mod tests {
         check("1 day", "2026-03-29T10:00:00Z");
         check("in 2h", "2026-03-28T13:00:00Z");
         check("2 hours ago", "2026-03-28T09:00:00Z");
+        check("today 9:30", "2026-03-28T08:30:00Z");
+        check("tomorrow", "2026-03-29T10:00:00Z");
+        check("tomorrow 09:00", "2026-03-29T07:00:00Z");
+        check("yesterday", "2026-03-27T11:00:00Z");
+        check("tomorrow noon", "refused");
         check("soon", "refused");
     }
 }
