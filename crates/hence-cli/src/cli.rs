@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Serve,
     /// Run the engine while developing: a store in .hence/, mails caught, changed timelines taken over
     Dev(commands::serve::DevArgs),
+    /// Show what will happen, for a timeline or for a stored entity
+    Preview(commands::preview::Args),
     /// Print the JSON Schema of definitions
     Schema,
     /// Play the trial end to end: a real application, real mails, a virtual clock

@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod preview;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&session, &args),
         Command::Test(args) => test::run(&session, &args),
+        Command::Preview(args) => preview::run(&session, &args).await,
         Command::Schema => Ok(schema::run()),
         Command::Demo(args) => demo::run(args)
             .await

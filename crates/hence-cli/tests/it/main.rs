@@ -8,5 +8,6 @@ mod runner;
 mod configuration;
 mod definitions;
 mod import;
+mod preview;
 mod serving;
 mod telling;
