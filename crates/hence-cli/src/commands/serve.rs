@@ -45,6 +45,7 @@ enum ClockKind {
 
 /// `hence serve`.
 pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
+    write_log();
     session.use_configured_store()?;
     let client = begin(session).await?;
     let transports = transports::configured(session, None)?;
@@ -60,6 +61,7 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
             session
         }
     };
+    write_log();
     session.use_development_store()?;
     let client = begin(&session).await?;
     set_clock(&client, args.clock).await?;
@@ -70,6 +72,15 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
     let transports = transports::configured(&session, catcher.as_ref())?;
     let watched = session.definition_paths(&[])?;
     serve(&session, client, transports, watched).await
+}
+
+/// Lets the log, and the lines of `log` steps, go to standard error; `HENCE_LOG` chooses what, such as `info,hence=debug`.
+fn write_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("HENCE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(output::is_terminal());
+    // A second one in the same process would be refused; the first then goes on.
+    let _ = log.try_init();
 }
 
 async fn set_clock(client: &Client, wanted: Option<ClockKind>) -> Result<(), Problem> {
