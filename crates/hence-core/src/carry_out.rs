@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::history::{Record, RecordKind};
 use crate::library::Library;
-use crate::name::{EntityKey, Fence, Name, TaskId, TimelineId, WishId};
+use crate::name::{Name, TaskId, TimelineId, WishId};
 use crate::plan::{EndedTask, SeenEvent};
 use crate::reason::Reason;
 use crate::task::{Refused, Task, TaskEvent, Transition};
@@ -352,7 +352,8 @@ impl<'a> Work<'a> {
     }
 
     fn record(&mut self, kind: RecordKind, at: Timestamp, timeline: Option<TimelineId>, reason: Reason) {
-        let record = entity_record(self.snapshot.entity.clone(), (kind, at), timeline, reason);
+        let mut record = Record::about(self.snapshot.entity.clone(), (kind, at), reason);
+        record.timeline = timeline;
         self.snapshot.records.push(record.clone());
         self.changes.records.push(record);
     }
@@ -386,25 +387,6 @@ impl<'a> Work<'a> {
             task,
             record,
         });
-    }
-}
-
-/// A record that is about the entity or a timeline, not about a task.
-fn entity_record(entity: EntityKey, (kind, at): (RecordKind, Timestamp), timeline: Option<TimelineId>, reason: Reason) -> Record {
-    Record {
-        at,
-        kind,
-        entity,
-        timeline,
-        task: None,
-        step: None,
-        occurrence: String::new(),
-        due_at: None,
-        started_at: None,
-        fence: Fence(0),
-        attempt: 0,
-        outcome: None,
-        reason,
     }
 }
 

@@ -39,6 +39,27 @@ pub struct Record {
     pub reason: Reason,
 }
 
+impl Record {
+    /// A record about the entity as a whole, or about a timeline once that is set: it speaks of no task.
+    pub fn about(entity: EntityKey, (kind, at): (RecordKind, Timestamp), reason: Reason) -> Self {
+        Self {
+            at,
+            kind,
+            entity,
+            timeline: None,
+            task: None,
+            step: None,
+            occurrence: String::new(),
+            due_at: None,
+            started_at: None,
+            fence: Fence(0),
+            attempt: 0,
+            outcome: None,
+            reason,
+        }
+    }
+}
+
 /// The kinds of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RecordKind {

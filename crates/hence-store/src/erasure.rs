@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hence_core::history::{Record, RecordKind};
-use hence_core::name::{EntityKey, Fence};
+use hence_core::name::EntityKey;
 use hence_core::reason::Reason;
 use hence_core::task::{Task, TaskState};
 use jiff::Timestamp;
@@ -71,19 +71,5 @@ pub(crate) fn ending(task: &Task, now: Timestamp) -> (TaskState, Record) {
 
 /// The proof that an entity was erased.
 pub(crate) fn proof(entity: &EntityKey, now: Timestamp) -> Record {
-    Record {
-        at: now,
-        kind: RecordKind::Notice,
-        entity: entity.clone(),
-        timeline: None,
-        task: None,
-        step: None,
-        occurrence: String::new(),
-        due_at: None,
-        started_at: None,
-        fence: Fence(0),
-        attempt: 0,
-        outcome: None,
-        reason: Reason::Note { text: ERASED.to_owned() },
-    }
+    Record::about(entity.clone(), (RecordKind::Notice, now), Reason::Note { text: ERASED.to_owned() })
 }

@@ -11,7 +11,7 @@ use hence_core::carry_out::{self, CarriedOut, WishResult};
 use hence_core::definition::{Anchor, Definition, Trigger};
 use hence_core::history::{Record, RecordKind};
 use hence_core::library::Library;
-use hence_core::name::{EntityKey, Fence, WishId};
+use hence_core::name::{EntityKey, WishId};
 use hence_core::reason::Reason;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_core::wish::{StoredWish, Wish};
@@ -196,19 +196,6 @@ fn groups_of_plan(definition: &Definition, given: &serde_json::Value) -> BTreeSe
 }
 
 fn refusal(entity: &EntityKey, problem: &str, now: Timestamp) -> Record {
-    Record {
-        at: now,
-        kind: RecordKind::Refused,
-        entity: entity.clone(),
-        timeline: None,
-        task: None,
-        step: None,
-        occurrence: String::new(),
-        due_at: None,
-        started_at: None,
-        fence: Fence(0),
-        attempt: 0,
-        outcome: None,
-        reason: Reason::Refused { code: "HNC-0306".to_owned(), problem: problem.to_owned() },
-    }
+    let reason = Reason::Refused { code: "HNC-0306".to_owned(), problem: problem.to_owned() };
+    Record::about(entity.clone(), (RecordKind::Refused, now), reason)
 }

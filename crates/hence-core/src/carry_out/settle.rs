@@ -4,7 +4,7 @@
 //! and each step ends at most once a round, which bounds the rounds by the number of steps.
 
 use super::Work;
-use crate::history::RecordKind;
+use crate::history::{Record, RecordKind};
 use crate::name::TaskId;
 use crate::plan::{self, PlanInput};
 use crate::reason::Reason;
@@ -71,7 +71,8 @@ fn update_status(work: &mut Work<'_>, index: usize) {
     if status == TimelineStatus::Ended {
         let reason = Reason::Note { text: "nothing is ahead".to_owned() };
         let entity = work.snapshot.entity.clone();
-        let record = super::entity_record(entity, (RecordKind::Ended, work.now), Some(id), reason);
+        let mut record = Record::about(entity, (RecordKind::Ended, work.now), reason);
+        record.timeline = Some(id);
         work.snapshot.records.push(record.clone());
         work.changes.closing.push(record);
     }

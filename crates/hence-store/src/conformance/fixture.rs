@@ -74,21 +74,7 @@ pub fn task(id: i64, timeline: Option<&Timeline>, of: &EntityKey, (step, due_at)
 
 /// A record about the entity as a whole.
 pub fn record(of: &EntityKey, kind: RecordKind, told_at: Timestamp, reason: Reason) -> Record {
-    Record {
-        at: told_at,
-        kind,
-        entity: of.clone(),
-        timeline: None,
-        task: None,
-        step: None,
-        occurrence: String::new(),
-        due_at: None,
-        started_at: None,
-        fence: Fence(0),
-        attempt: 0,
-        outcome: None,
-        reason,
-    }
+    Record::about(of.clone(), (kind, told_at), reason)
 }
 
 /// The event as a conditional write of that task.
