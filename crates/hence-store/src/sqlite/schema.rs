@@ -21,7 +21,7 @@ pub(super) fn migrate(connected: &mut Connected, mode: OpenMode) -> Result<(), E
     if mode == OpenMode::Existing && check(connected)? == 0 {
         return Err(Error::new(ErrorKind::Missing, "the file is empty: there is no store in it"));
     }
-    connected.set("journal_mode", "wal")?;
+    use_log(connected)?;
     let transaction = connected
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -43,13 +43,30 @@ pub(super) fn migrate(connected: &mut Connected, mode: OpenMode) -> Result<(), E
     check(connected).map(|_| ())
 }
 
+/// How often the change to the write-ahead log is tried: SQLite does not wait for another process that makes the same change.
+const LOG_TRIES_MAX: usize = 10_000;
+
+fn use_log(connected: &Connected) -> Result<(), Error> {
+    for _ in 0..LOG_TRIES_MAX {
+        match connected.set("journal_mode", "wal") {
+            Err(error) if *error.kind() == ErrorKind::Busy => std::thread::yield_now(),
+            done => return done,
+        }
+    }
+    connected.set("journal_mode", "wal")
+}
+
 /// The schema of the file; 0 for an empty one.
 /// # Errors
 /// `NewerSchema`; `Corrupt` for a database that is no store of Hence.
 pub(super) fn check(connected: &Connected) -> Result<u32, Error> {
+    // One transaction: another process may be making the store between two readings.
+    let is_alone = connected.connection.is_autocommit();
+    let snapshot = is_alone.then(|| connected.connection.unchecked_transaction()).transpose();
+    let _snapshot = snapshot.map_err(|error| failure(error, "the schema of the store cannot be read"))?;
+    let tables: i64 = connected.one("select count(*) from sqlite_master", [])?;
     let found: u32 = connected.one("pragma user_version", [])?;
     let application: i64 = connected.one("pragma application_id", [])?;
-    let tables: i64 = connected.one("select count(*) from sqlite_master", [])?;
     if application != APPLICATION_ID && (tables > 0 || found > 0) {
         return Err(Error::new(ErrorKind::Corrupt, "the file is a database of another program"));
     }
