@@ -15,6 +15,7 @@ mod expression_page;
 mod hours;
 mod interpolation;
 mod oracle;
+mod reason;
 mod recurrence;
 mod task;
 mod value;
