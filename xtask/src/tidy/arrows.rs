@@ -16,8 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hence", &["hence-core", "hence-store", "hence-dispatch"]),
     ("hence-server", &["hence"]),
     ("chat", &["hence"]),
-    // `hence demo` plays the example.
-    ("hence-cli", &["hence-server", "hence", "chat"]),
+    // Starts database servers for tests, benches and the demo; knows nothing of Hence.
+    ("hence-servers", &[]),
+    // `hence demo` plays the example, on a server of its own if asked to.
+    ("hence-cli", &["hence-server", "hence", "chat", "hence-servers"]),
 ];
 
 /// Edges that are not in the table, crates that are not, and cycles through tests.
