@@ -18,7 +18,11 @@ struct Page {
 }
 
 /// Every generated page.
-const PAGES: &[Page] = &[Page { path: "docs/reference/definition.schema.json", arguments: &["schema"] }];
+const PAGES: &[Page] = &[
+    Page { path: "docs/reference/cli.md", arguments: &["reference", "cli"] },
+    Page { path: "docs/reference/definition.schema.json", arguments: &["schema"] },
+    Page { path: "docs/reference/errors.md", arguments: &["reference", "errors"] },
+];
 
 /// Writes the pages whose path ends with `suffix`, or with `check` only compares them.
 ///

@@ -26,9 +26,18 @@ pub(crate) struct Global {
     /// The store, instead of the configured one, such as sqlite:hence.db
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) store: Option<String>,
-    /// Answers as JSON, for programs
-    #[arg(long, global = true, help_heading = "Global options")]
+    /// How an answer is written [default: table]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
+    pub(crate) output: Option<Format>,
+    /// The same as --output json
+    #[arg(long, global = true, conflicts_with = "output", help_heading = "Global options")]
     pub(crate) json: bool,
+    /// Tables without their headings
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_header: bool,
+    /// Only the answer and errors, nothing beside
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
     /// When to use colours; NO_COLOR is followed too
     #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
     pub(crate) color: Color,
@@ -45,6 +54,21 @@ impl Global {
             |path| format!("`[timelines] paths` of {}", path.display()),
         )
     }
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For people, with more columns
+    Wide,
+    /// One JSON document
+    Json,
+    /// One JSON object on each line
+    Jsonl,
+    /// Only ids, one on each line
+    Name,
 }
 
 /// When to use colours.
@@ -99,6 +123,9 @@ pub(crate) enum Command {
     /// Show, advance or replace the store's clock
     #[command(subcommand)]
     Clock(commands::clock::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(commands::config::Command),
     /// Show how much there is
     Status,
     /// Look at everything that could keep it from working
@@ -119,4 +146,7 @@ pub(crate) enum Command {
     Completions(commands::completions::Args),
     /// Print the man page, or write all of them into a folder
     Man(commands::completions::ManArgs),
+    /// Print a generated page of docs/reference
+    #[command(hide = true)]
+    Reference(commands::reference::Args),
 }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
@@ -12,6 +13,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod preview;
+pub(crate) mod reference;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -49,8 +51,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Serve => serve::run(&session).await,
         Command::Dev(args) => serve::dev(session, &args).await,
         Command::Doctor => doctor::run(&session).await,
+        Command::Config(command) => config::run(&session, &command),
         Command::Status => status::run(&session).await,
         Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Reference(args) => Ok(reference::run(&args)),
         Command::Man(args) => completions::man(&args),
     }
 }

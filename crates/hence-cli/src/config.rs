@@ -4,6 +4,7 @@
 //! secrets stand in the file or, better, in a file of their own, and never enter a message. `HENCE_STORE__URL` is `[store] url`.
 
 mod format;
+mod held;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use hence::dispatch::{HttpFacts, MailServer, Secret, WebhookTarget, Webhooks};
 use hence::{EngineOptions, FactReaders, SqliteReader};
+
+pub(crate) use held::Held;
 
 use crate::problem::{Exit, Problem};
 
@@ -40,19 +43,19 @@ impl Config {
     /// # Errors
     /// HNC-0320: it cannot be read, a key is not known, or a value does not fit.
     pub(crate) fn load(given: Option<&Path>) -> Result<Self, Problem> {
-        let current = std::env::current_dir().map_err(|error| Problem::file("find", Path::new("."), &error))?;
-        let file = match given {
-            Some(path) => Some(current.join(path)),
-            None => current.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()),
-        };
-        let folder = file.as_deref().and_then(Path::parent).unwrap_or(&current).to_owned();
-        let text = match &file {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| Problem::file("read", path, &error))?),
-            None => None,
-        };
+        let Source { file, folder, text } = Source::find(given)?;
         let name = file.as_deref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
         let settings = format::Settings::read(text.as_deref(), std::env::vars(), &name)?;
         settings.checked(file, folder)
+    }
+
+    /// Every key that holds, in the order of the keys, secrets masked; refuses what [`Config::load`] refuses.
+    /// # Errors
+    /// HNC-0320, HNC-0321.
+    pub(crate) fn held(given: Option<&Path>) -> Result<Vec<Held>, Problem> {
+        Self::load(given)?;
+        let Source { file, text, .. } = Source::find(given)?;
+        held::all(file.as_deref(), text.as_deref())
     }
 
     /// Where facts are read.
@@ -78,6 +81,31 @@ impl Config {
     /// The file, or where one would be.
     pub(crate) fn place(&self) -> String {
         self.file.clone().unwrap_or_else(|| self.folder.join(FILE_NAME)).display().to_string()
+    }
+}
+
+/// The file, found and read; no text where there is none.
+struct Source {
+    file: Option<PathBuf>,
+    folder: PathBuf,
+    text: Option<String>,
+}
+
+impl Source {
+    fn find(given: Option<&Path>) -> Result<Self, Problem> {
+        let current = std::env::current_dir().map_err(|error| Problem::file("find", Path::new("."), &error))?;
+        let file = match given {
+            Some(path) => Some(current.join(path)),
+            None => current.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()),
+        };
+        let folder = file.as_deref().and_then(Path::parent).unwrap_or(&current).to_owned();
+        let text = match &file {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                Problem::file("read", path, &error).help("name another with `--config FILE`, or begin with `hence init`")
+            })?),
+            None => None,
+        };
+        Ok(Self { file, folder, text })
     }
 }
 

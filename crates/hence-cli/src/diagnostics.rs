@@ -1,6 +1,8 @@
-//! Problems of definitions, drawn for people (file, line, caret, help), or as JSON, or as GitHub annotations.
+//! Problems of definitions, drawn for people (file, line, caret, help), or as JSON, SARIF or GitHub annotations.
 //!
-//! All three go to stdout: for `hence check` the problems are the data.
+//! All of them go to stdout: for `hence check` the problems are the data.
+
+mod sarif;
 
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use hence::core::diagnostic::{Diagnostic, Position, Severity};
 use serde_json::{Value, json};
+
+pub(crate) use sarif::sarif;
 
 use crate::output;
 
@@ -19,6 +23,8 @@ pub(crate) enum Format {
     Human,
     /// One JSON document.
     Json,
+    /// SARIF 2.1.0, as code scanning reads it.
+    Sarif,
     /// Workflow commands that GitHub shows beside the changed lines.
     Github,
 }
@@ -85,7 +91,7 @@ pub(crate) fn github(path: &Path, source: &str, diagnostic: &Diagnostic) -> Stri
     format!("::{} file={file},line={line},col={column},title={}::{escaped}", severity(diagnostic), diagnostic.code)
 }
 
-fn severity(diagnostic: &Diagnostic) -> &'static str {
+pub(crate) fn severity(diagnostic: &Diagnostic) -> &'static str {
     match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

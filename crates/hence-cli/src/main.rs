@@ -14,7 +14,6 @@ mod input;
 mod output;
 mod pages;
 mod problem;
-mod sentences;
 mod session;
 mod wire;
 
@@ -25,6 +24,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli.global.color.apply();
+    output::set_up(output::Talk { is_quiet: cli.global.quiet, has_headings: !cli.global.no_header });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -4,11 +4,17 @@
 //! process quietly.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table};
+use hence::core::calendar::Zone;
+use hence::core::reason::Reason;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::cli::Format;
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -20,10 +26,81 @@ pub(crate) fn line(text: &str) {
     give(writeln!(anstream::stdout(), "{text}"));
 }
 
+/// What is said beside the answer, and above it; the same for the whole run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Talk {
+    pub(crate) is_quiet: bool,
+    pub(crate) has_headings: bool,
+}
+
+static TALK: OnceLock<Talk> = OnceLock::new();
+
+/// Makes it hold for everything that is written from now on.
+pub(crate) fn set_up(talk: Talk) {
+    // Only `main` sets it up, once.
+    let _ = TALK.set(talk);
+}
+
 /// A line of talk.
 pub(crate) fn note(text: &str) {
+    if !TALK.get().is_some_and(|talk| talk.is_quiet) {
+        complain(text);
+    }
+}
+
+/// A line that is said also when only errors are wanted.
+pub(crate) fn complain(text: &str) {
     // Where stderr is gone there is nobody left to tell.
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// An answer for programs.
+pub(crate) struct Answer {
+    document: Value,
+    items: Option<&'static str>,
+    name: &'static str,
+}
+
+impl Answer {
+    /// A document that holds a list under `items`; the field `name` of each item is what it is called.
+    pub(crate) fn list(document: Value, items: &'static str, name: &'static str) -> Self {
+        Self { document, items: Some(items), name }
+    }
+
+    /// A document about one thing, which its field `name` names.
+    pub(crate) fn one(document: Value, name: &'static str) -> Self {
+        Self { document, items: None, name }
+    }
+
+    /// The things it holds.
+    fn things(&self) -> &[Value] {
+        match self.items {
+            Some(items) => self.document[items].as_array().map_or(&[], Vec::as_slice),
+            None => std::slice::from_ref(&self.document),
+        }
+    }
+}
+
+/// Writes an answer for programs.
+pub(crate) fn answer(format: Format, answer: &Answer) {
+    match format {
+        Format::Jsonl => {
+            for thing in answer.things() {
+                give(writeln!(std::io::stdout(), "{thing}"));
+            }
+        }
+        Format::Name => {
+            for thing in answer.things() {
+                match &thing[answer.name] {
+                    // What has no name, such as a record that belongs to no task, has no line.
+                    Value::Null => {}
+                    Value::String(text) => line(text),
+                    other => line(&other.to_string()),
+                }
+            }
+        }
+        Format::Json | Format::Table | Format::Wide => json(&answer.document),
+    }
 }
 
 /// A JSON document, one line when piped, laid out on a terminal.
@@ -54,8 +131,9 @@ pub(crate) fn is_terminal() -> bool {
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    let bold = |heading: &&str| heading.to_uppercase();
-    table.set_header(headings.iter().map(bold).collect::<Vec<_>>());
+    if TALK.get().is_none_or(|talk| talk.has_headings) {
+        table.set_header(headings.iter().map(|heading| heading.to_uppercase()).collect::<Vec<_>>());
+    }
     let arrangement = if is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(arrangement);
     table
@@ -73,7 +151,10 @@ pub(crate) fn show(table: &Table) {
 pub(crate) struct Times {
     pub(crate) now: Timestamp,
     pub(crate) zone: TimeZone,
+    /// The same zone, as the core's sentences take it.
+    pub(crate) words: Zone,
     pub(crate) is_relative: bool,
+    pub(crate) is_wide: bool,
 }
 
 impl Times {
@@ -85,6 +166,11 @@ impl Times {
     /// The same, a dash for none.
     pub(crate) fn cell_or_dash(&self, at: Option<Timestamp>) -> String {
         at.map_or_else(|| "-".to_owned(), |at| self.cell(at))
+    }
+
+    /// A reason in one sentence.
+    pub(crate) fn sentence(&self, reason: &Reason) -> String {
+        reason.sentence(&self.words)
     }
 
     /// `2026-03-27 09:00 UTC`.
@@ -137,7 +223,7 @@ mod tests {
 
     fn check(seconds: i64, expected: &str) {
         let now = Timestamp::UNIX_EPOCH;
-        let times = Times { now, zone: TimeZone::UTC, is_relative: true };
+        let times = Times { now, zone: TimeZone::UTC, words: Zone::utc(), is_relative: true, is_wide: false };
         assert_eq!(times.seen_from_now(now + SignedDuration::from_secs(seconds)), expected);
     }
 

@@ -107,11 +107,11 @@ impl Problem {
     pub(crate) fn show(&self) {
         let (red, bold, cyan) = (output::RED, output::BOLD, output::CYAN);
         let code = self.code;
-        output::note(&format!("{red}error[{code}]{red:#}{bold}: {}{bold:#}", self.message));
+        output::complain(&format!("{red}error[{code}]{red:#}{bold}: {}{bold:#}", self.message));
         if !self.help.is_empty() {
-            output::note(&format!("  {cyan}help{cyan:#}: {}", self.help));
+            output::complain(&format!("  {cyan}help{cyan:#}: {}", self.help));
         }
-        output::note(&format!("  {cyan}more{cyan:#}: hence explain {code}"));
+        output::complain(&format!("  {cyan}more{cyan:#}: hence explain {code}"));
     }
 }
 

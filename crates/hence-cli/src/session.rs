@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use hence::core::calendar::Zone;
 use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
 use hence::{Client, Store};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::Global;
+use crate::cli::{Format, Global};
 use crate::config::{self, Config};
-use crate::output::{self, Times};
+use crate::output::{self, Answer, Times};
 use crate::problem::Problem;
 
 /// One run of the command line.
@@ -24,9 +25,28 @@ impl Session {
         Self { global, config: OnceLock::new() }
     }
 
-    /// Whether programs read the answer.
-    pub(crate) fn is_json(&self) -> bool {
-        self.global.json
+    /// How the answer is to be written.
+    pub(crate) fn format(&self) -> Format {
+        if self.global.json { Format::Json } else { self.global.output.unwrap_or(Format::Table) }
+    }
+
+    /// Whether a person wants more columns.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.format() == Format::Wide
+    }
+
+    /// Writes the answer for programs, where one is to read it; false where a person does.
+    pub(crate) fn give(&self, answer: impl FnOnce() -> Answer) -> bool {
+        let is_wanted = self.is_for_programs();
+        if is_wanted {
+            output::answer(self.format(), &answer());
+        }
+        is_wanted
+    }
+
+    /// Whether a program reads the answer.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        !matches!(self.format(), Format::Table | Format::Wide)
     }
 
     /// The configuration, read once. Where the configured store is not there yet and `hence dev` has one, that one is meant.
@@ -123,7 +143,11 @@ impl Session {
     /// # Errors
     /// HNC-0330: the zone is not known.
     pub(crate) fn times(&self, now: Timestamp) -> Result<Times, Problem> {
-        Ok(Times { now, zone: self.zone()?, is_relative: output::is_terminal() })
+        let is_terminal = output::is_terminal();
+        let (zone, name) = (self.zone()?, self.global.tz.as_deref().unwrap_or("UTC"));
+        // jiff has just found the zone under that name.
+        let words = Zone::parse(name).unwrap_or_else(|_| Zone::utc());
+        Ok(Times { now, zone, words, is_relative: is_terminal, is_wide: self.is_wide() })
     }
 
     /// The zone that local times are read and written in.

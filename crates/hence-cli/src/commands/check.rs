@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::definitions::{self, File};
 use crate::diagnostics::{self, Format};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
@@ -21,9 +21,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let files = definitions::read(&session.definition_paths(&args.paths)?)?;
-    let format = if session.is_json() { Format::Json } else { args.format };
-    match format {
+    match args.format {
+        Format::Human if session.give(|| Answer::list(document(&files), "files", "file")) => {}
         Format::Human => human(&files),
+        Format::Sarif => output::json(&diagnostics::sarif(&files)),
         Format::Github => {
             for file in &files {
                 for diagnostic in file.diagnostics() {

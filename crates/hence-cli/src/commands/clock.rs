@@ -6,7 +6,7 @@ use hence::Client;
 use serde_json::json;
 
 use crate::input::Now;
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
@@ -80,9 +80,8 @@ async fn arrived(client: &Client, target: jiff::Timestamp, seconds: u32) -> Resu
 async fn show(session: &Session, client: &Client) -> Result<Exit, Problem> {
     let reading = client.clock().read().await?;
     let kind = if reading.target.is_some() { "virtual" } else { "system" };
-    if session.is_json() {
-        let target = reading.target.map(|at| at.to_string());
-        output::json(&json!({ "kind": kind, "now": reading.now.to_string(), "target": target }));
+    let target = reading.target.map(|at| at.to_string());
+    if session.give(|| Answer::one(json!({ "kind": kind, "now": reading.now.to_string(), "target": target }), "now")) {
         return Ok(Exit::Done);
     }
     let times = session.times(reading.now)?;

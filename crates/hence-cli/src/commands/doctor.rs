@@ -1,91 +1,138 @@
 //! `hence doctor`: looks at everything that could keep Hence from working, and says what to do.
 
+use std::sync::Arc;
+
+use hence::Client;
+use hence::core::library::Library;
 use serde_json::json;
 
-use super::serve::transports;
+use super::serve::transports::{self, MailsGo};
+use super::status::{Inbox, OLD};
 use crate::definitions;
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
 /// One thing that was looked at.
-struct Finding {
+pub(super) struct Finding {
     what: &'static str,
-    is_good: bool,
+    pub(super) is_good: bool,
     text: String,
 }
 
-pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
-    let mut findings = Vec::new();
-    let mut find = |what, is_good, text: String| findings.push(Finding { what, is_good, text });
-    match session.config() {
-        Ok(config) => {
-            find("configuration", true, config.file.as_ref().map_or_else(|| "none; defaults hold".to_owned(), |_| config.place()))
-        }
-        Err(problem) => find("configuration", false, problem.to_string()),
+impl Finding {
+    fn good(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, is_good: true, text: text.into() }
     }
+
+    fn mend(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, is_good: false, text: text.into() }
+    }
+}
+
+pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
+    let mut findings = configuration(session);
+    let mut library = Library::default();
     match session.definition_paths(&[]).and_then(|paths| definitions::read(&paths)) {
         Ok(files) => {
             let broken = files.iter().filter(|file| file.loaded.is_err()).count();
-            let text =
-                if broken == 0 { format!("{} usable", files.len()) } else { format!("{broken} broken; run `hence check`") };
-            find("definitions", broken == 0, text);
+            findings.push(match broken {
+                0 => Finding::good("definitions", format!("{} usable", files.len())),
+                _ => Finding::mend("definitions", format!("{broken} broken; run `hence check`")),
+            });
+            files.into_iter().filter_map(|file| file.loaded.ok()).for_each(|loaded| library.add(Arc::new(loaded.definition)));
         }
-        Err(problem) => find("definitions", false, problem.to_string()),
+        Err(problem) => findings.push(Finding::mend("definitions", problem.to_string())),
     }
     match session.client().await {
         Ok(client) => {
             findings.extend(store(&client).await?);
-            findings.extend(delivery(session, &client));
+            // What is stored and stands in no file any more is delivered too.
+            let stored = client.library();
+            stored
+                .all_current()
+                .filter(|stored| library.current(&stored.name).is_none())
+                .cloned()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|stored| library.add(stored));
         }
-        Err(problem) => find("store", false, problem.to_string()),
+        Err(problem) => findings.push(Finding::mend("store", problem.to_string())),
+    }
+    if session.config().is_ok() {
+        findings.extend(delivery(session, &library));
     }
     show(session, &findings);
     Ok(if findings.iter().all(|finding| finding.is_good) { Exit::Done } else { Exit::Failed })
 }
 
-async fn store(client: &hence::Client) -> Result<Vec<Finding>, Problem> {
-    let mut findings = Vec::new();
-    let mut find = |what, is_good, text: String| findings.push(Finding { what, is_good, text });
+/// Whether the configuration fits, and what it names is there.
+pub(super) fn configuration(session: &Session) -> Vec<Finding> {
+    let config = match session.config() {
+        Err(problem) => return vec![Finding::mend("configuration", problem.to_string())],
+        Ok(config) => config,
+    };
+    let mut findings = vec![match &config.file {
+        Some(_) => Finding::good("configuration", config.place()),
+        None => Finding::good("configuration", "no hence.toml from here upward; the defaults hold"),
+    }];
+    for path in config.timelines.iter().filter(|path| !path.exists()) {
+        findings.push(Finding::mend("timelines", format!("{} is not there; mend `[timelines] paths`", path.display())));
+    }
+    for (name, path) in config.sources.iter().filter(|(_, path)| !path.is_file()) {
+        findings.push(Finding::mend("sources", format!("`sources.{name}`: there is no file {}", path.display())));
+    }
+    if let Err(problem) = transports::configured(session, MailsGo::AsConfigured) {
+        findings.push(Finding::mend("targets and mail", problem.to_string()));
+    }
+    findings
+}
+
+async fn store(client: &Client) -> Result<Vec<Finding>, Problem> {
     let identity = client.store().identity().await?;
-    find("store", true, format!("{} at schema {}", identity.store_id, identity.schema_version));
+    let mut findings = vec![Finding::good("store", format!("{} at schema {}", identity.store_id, identity.schema_version))];
     let reading = client.clock().read().await?;
     let kind = if reading.target.is_some() { "virtual: it moves only when it is advanced" } else { "the machine's" };
-    find("clock", true, kind.to_owned());
+    findings.push(Finding::good("clock", kind));
     let totals = client.store().totals().await?;
-    let late = totals.next_wake_at.filter(|at| reading.now.duration_since(*at) > jiff::SignedDuration::from_mins(1));
-    match late {
-        Some(at) => find("engine", false, format!("something was to start {at} and did not; start one with `hence serve`")),
-        None if totals.wishes > 0 => {
-            find("engine", false, format!("{} in the inbox; start one with `hence serve`", totals.wishes))
-        }
-        None => find("engine", true, "nothing is late".to_owned()),
-    }
+    let late = totals.next_wake_at.filter(|at| reading.now.duration_since(*at) > OLD);
+    findings.push(match late {
+        Some(at) => Finding::mend("engine", format!("something was to start {at} and did not; start one with `hence serve`")),
+        None => Finding::good("engine", "nothing is late"),
+    });
+    let inbox = Inbox::read(client, &totals).await?;
+    findings.push(match inbox.stuck(reading.now) {
+        Some(text) => Finding::mend("inbox", text),
+        None => Finding::good("inbox", "nothing waits"),
+    });
     let held = totals.live.get(&hence::core::task::TaskState::Held).copied().unwrap_or(0);
-    let text = if held == 0 { "none".to_owned() } else { format!("{held} wait for a person: `hence upcoming --state held`") };
-    find("held", held == 0, text);
+    findings.push(match held {
+        0 => Finding::good("held", "none"),
+        _ => Finding::mend("held", format!("{held} wait for a person: `hence upcoming --state held`")),
+    });
     Ok(findings)
 }
 
-fn delivery(session: &Session, client: &hence::Client) -> Vec<Finding> {
-    let finding = |is_good, text| Finding { what: "delivery", is_good, text };
-    match transports::configured(session, None) {
-        Err(problem) => vec![finding(false, problem.to_string())],
+fn delivery(session: &Session, library: &Library) -> Vec<Finding> {
+    let mails = if session.is_on_development_store() { MailsGo::Caught } else { MailsGo::AsConfigured };
+    match transports::configured(session, mails) {
+        Err(problem) => vec![Finding::mend("delivery", problem.to_string())],
         Ok(transports) => {
-            let transports = if session.is_on_development_store() { transports.with_mails_caught() } else { transports };
-            let warnings = transports.warnings(&client.library());
+            let warnings = transports.warnings(library);
             if warnings.is_empty() {
-                return vec![finding(true, "everything that the timelines want is configured".to_owned())];
+                return vec![Finding::good("delivery", "everything that the timelines want is configured")];
             }
-            warnings.into_iter().map(|warning| finding(false, warning)).collect()
+            warnings.into_iter().map(|warning| Finding::mend("delivery", warning)).collect()
         }
     }
 }
 
-fn show(session: &Session, findings: &[Finding]) {
-    if session.is_json() {
-        let of = |finding: &Finding| json!({ "what": finding.what, "is_good": finding.is_good, "text": finding.text });
-        return output::json(&json!({ "findings": findings.iter().map(of).collect::<Vec<_>>() }));
+/// Writes what was found.
+pub(super) fn show(session: &Session, findings: &[Finding]) {
+    let of = |finding: &Finding| json!({ "what": finding.what, "is_good": finding.is_good, "text": finding.text });
+    let document = || json!({ "findings": findings.iter().map(of).collect::<Vec<_>>() });
+    if session.give(|| Answer::list(document(), "findings", "what")) {
+        return;
     }
     let (green, red) = (output::GREEN, output::RED);
     for Finding { what, is_good, text } in findings {

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::event;
 use crate::definitions;
 use crate::input::{self, Now, parsed};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
@@ -69,8 +69,8 @@ async fn one(
     }
     let told = client.tell(telling).await?;
     let name = &definition.name;
-    if session.is_json() && !matches!(told, Told::Refused { .. }) {
-        output::json(&json!({ "entity": entity.to_string(), "timeline": name.to_string(), "told": event::word(&told) }));
+    let document = json!({ "entity": entity.to_string(), "timeline": name.to_string(), "told": event::word(&told) });
+    if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "entity")) {
         return Ok(Exit::Done);
     }
     event::say(&told, &format!("{entity} enrolled in {name}"))?;

@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::{history, upcoming};
 use crate::input::{parsed, parsed_if};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
-use crate::sentences;
 use crate::session::Session;
 use crate::wire;
 
@@ -53,15 +52,16 @@ async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
     let filter = EntityFilter { kind: parsed_if(args.kind.as_deref())?, prefix: args.prefix.clone() };
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().entities(&filter, request).await?;
-    if session.is_json() {
-        output::json(&wire::page(&page, wire::entity));
+    if session.give(|| Answer::list(wire::page(&page, wire::entity), "items", "entity")) {
         return Ok(Exit::Done);
     }
     let times = session.times(client.now().await?)?;
-    let mut table = output::table(&["entity", "next due", "erased"]);
+    let headings = ["entity", "next due", "erased", "version"];
+    let columns = if times.is_wide { 4 } else { 3 };
+    let mut table = output::table(&headings[..columns]);
     for entity in &page.items {
         let (next, erase) = (times.cell_or_dash(entity.next_due_at), times.cell_or_dash(entity.erase_at));
-        table.add_row([entity.entity.to_string(), next, erase]);
+        table.add_row([entity.entity.to_string(), next, erase, entity.version.to_string()].into_iter().take(columns));
     }
     if page.items.is_empty() {
         output::note("no entity is known; enrol one with `hence enrol TIMELINE ENTITY`");
@@ -77,14 +77,16 @@ async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
     let snapshots = client.store().snapshots(std::slice::from_ref(entity)).await?;
     let known = snapshots.into_iter().next().filter(|snapshot| snapshot.version > 0 || !snapshot.records.is_empty());
     let snapshot = known.ok_or_else(|| unknown(entity))?;
-    if session.is_json() {
-        output::json(&json!({
+    let document = || {
+        json!({
             "entity": entity.to_string(),
             "version": snapshot.version,
             "timelines": snapshot.timelines.iter().map(wire::timeline).collect::<Vec<_>>(),
             "upcoming": snapshot.live.iter().map(wire::task).collect::<Vec<_>>(),
             "history": snapshot.records.iter().map(wire::record).collect::<Vec<_>>(),
-        }));
+        })
+    };
+    if session.give(|| Answer::one(document(), "entity")) {
         return Ok(Exit::Done);
     }
     let times = session.times(client.now().await?)?;
@@ -106,7 +108,7 @@ async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
     output::line(&format!("{bold}before{bold:#}"));
     for record in snapshot.records.iter().rev().take(RECORDS_SHOWN) {
         let step = record.step.as_ref().map(|step| format!("{step} ")).unwrap_or_default();
-        let why = sentences::sentence(&record.reason, &times);
+        let why = times.sentence(&record.reason);
         output::line(&format!("  {}  {step}{}: {why}", times.cell(record.at), history::word(record)));
     }
     if snapshot.records.len() > RECORDS_SHOWN {

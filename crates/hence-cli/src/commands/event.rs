@@ -5,7 +5,7 @@ use hence::{Telling, Told};
 use serde_json::json;
 
 use crate::input::{self, Now, parsed};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
@@ -44,8 +44,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     }
     let told = client.tell(telling).await?;
     let what = format!("{name} of {entity}");
-    if session.is_json() && !matches!(told, Told::Refused { .. }) {
-        output::json(&json!({ "entity": entity.to_string(), "event": name.to_string(), "told": word(&told) }));
+    let document = json!({ "entity": entity.to_string(), "event": name.to_string(), "told": word(&told) });
+    if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "entity")) {
         return Ok(Exit::Done);
     }
     say(&told, &what)?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::output;
+use crate::output::{self, Answer};
 use crate::pages;
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -15,10 +15,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let Some(code) = &args.code else {
-        if session.is_json() {
-            let codes: Vec<_> = pages::all().map(|(code, head)| json!({ "code": code, "title": head })).collect();
-            output::json(&json!({ "codes": codes }));
-        } else {
+        let codes: Vec<_> = pages::all().map(|(code, head)| json!({ "code": code, "title": head })).collect();
+        if !session.give(|| Answer::list(json!({ "codes": codes }), "codes", "code")) {
             let mut table = output::table(&["code", "what"]);
             for (code, head) in pages::all() {
                 table.add_row([code, head]);
@@ -30,9 +28,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let page = pages::page(code).ok_or_else(|| {
         Problem::not_found(format!("there is no error code `{code}`")).help("list all codes with `hence explain`")
     })?;
-    if session.is_json() {
-        output::json(&json!({ "code": code, "page": page }));
-    } else {
+    if !session.give(|| Answer::one(json!({ "code": code, "page": page }), "code")) {
         output::line(page.trim_end());
     }
     Ok(Exit::Done)

@@ -5,9 +5,8 @@ use hence::store::port::{Cursor, HistoryFilter, HistoryOrder, PageRequest};
 
 use super::upcoming;
 use crate::input::{Now, parsed, parsed_if};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
-use crate::sentences;
 use crate::session::Session;
 use crate::wire;
 
@@ -66,8 +65,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     }
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().history(&filter, request).await?;
-    if session.is_json() {
-        output::json(&wire::page(&page, wire::row));
+    // Of a record, what one goes on with is its task.
+    if session.give(|| Answer::list(wire::page(&page, wire::row), "items", "task_id")) {
         return Ok(Exit::Done);
     }
     if page.items.is_empty() {
@@ -75,18 +74,29 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         return Ok(Exit::Done);
     }
     let times = session.times(now.at)?;
-    let mut table = output::table(&["at", "entity", "what", "step", "task", "why"]);
+    let mut headings = vec!["at", "entity", "what", "step", "task", "why"];
+    if times.is_wide {
+        headings.splice(5..5, ["due", "attempt", "timeline", "seq"]);
+    }
+    let mut table = output::table(&headings);
     for row in &page.items {
         let record = &row.record;
         let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        table.add_row([
+        let mut cells = vec![
             times.cell(record.at),
             record.entity.to_string(),
             word(record),
             dash(record.step.as_ref().map(ToString::to_string)),
             dash(record.task.map(|id| id.to_string())),
-            sentences::sentence(&record.reason, &times),
-        ]);
+        ];
+        if times.is_wide {
+            cells.push(times.cell_or_dash(record.due_at));
+            cells.push(record.attempt.to_string());
+            cells.push(dash(row.timeline_name.as_ref().map(ToString::to_string)));
+            cells.push(row.seq.to_string());
+        }
+        cells.push(times.sentence(&record.reason));
+        table.add_row(cells);
     }
     output::show(&table);
     upcoming::more(page.next.as_ref());

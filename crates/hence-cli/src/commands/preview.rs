@@ -16,9 +16,8 @@ use serde_json::{Value, json};
 
 use crate::definitions;
 use crate::input::{Now, object, parsed};
-use crate::output::{self, Times};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
-use crate::sentences::sentence;
 use crate::session::Session;
 use crate::wire;
 
@@ -73,12 +72,11 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let lines = simulation.run(until);
     if let Some(refused) = simulation.snapshot().records.iter().rev().find(|record| record.kind == RecordKind::Refused) {
         let times = session.times(begins_at)?;
-        return Err(Problem::new("HNC-0303", sentence(&refused.reason, &times), Exit::Usage));
+        return Err(Problem::new("HNC-0303", times.sentence(&refused.reason), Exit::Usage));
     }
     let times = session.times(begins_at)?;
-    if session.is_json() {
-        output::json(&json!({ "begins_at": begins_at.to_string(), "items": lines.iter().map(json_of).collect::<Vec<_>>() }));
-    } else {
+    let document = || json!({ "begins_at": begins_at.to_string(), "items": lines.iter().map(json_of).collect::<Vec<_>>() });
+    if !session.give(|| Answer::list(document(), "items", "step")) {
         show(&lines, begins_at, &times);
     }
     Ok(Exit::Done)
@@ -171,7 +169,7 @@ fn show(lines: &[Line], begins_at: Timestamp, times: &Times) {
             "failed" | "unknown" | "held" => "✗",
             _ => "●",
         };
-        let because = sentence(&line.reason, times);
+        let because = times.sentence(&line.reason);
         output::line(&format!("{}  {mark} {} {}: {because}", times.local(line.at), line.step, line.outcome));
     }
     if lines.is_empty() {

@@ -48,7 +48,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     write_log();
     session.use_configured_store()?;
     let client = begin(session).await?;
-    let transports = transports::configured(session, None)?;
+    let transports = transports::configured(session, transports::MailsGo::AsConfigured)?;
     serve(session, client, transports, Vec::new()).await
 }
 
@@ -69,7 +69,8 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
         Some(_) => None,
         None => Some(transports::Catcher::start(&session).await?),
     };
-    let transports = transports::configured(&session, catcher.as_ref())?;
+    let mails = catcher.as_ref().map_or(transports::MailsGo::AsConfigured, transports::MailsGo::To);
+    let transports = transports::configured(&session, mails)?;
     let watched = session.definition_paths(&[])?;
     serve(&session, client, transports, watched).await
 }

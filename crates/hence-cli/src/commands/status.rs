@@ -1,33 +1,82 @@
 //! `hence status`: how much there is, and whether it moves.
 
+use hence::Client;
+use hence::store::port::{InboxEntry, Totals};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
+
+/// What waits longer than this does not just happen to be under way.
+pub(super) const OLD: SignedDuration = SignedDuration::from_mins(1);
+
+/// What was told and is not carried out yet.
+pub(super) struct Inbox {
+    count: u64,
+    oldest: Option<InboxEntry>,
+}
+
+impl Inbox {
+    pub(super) async fn read(client: &Client, totals: &Totals) -> Result<Self, Problem> {
+        let oldest = client.store().wishes(1).await?.pop();
+        Ok(Self { count: totals.wishes, oldest })
+    }
+
+    /// When the oldest one happened.
+    fn since(&self) -> Option<Timestamp> {
+        match self.oldest.as_ref()? {
+            InboxEntry::Wish(stored) => Some(stored.at),
+            InboxEntry::Unreadable { .. } => None,
+        }
+    }
+
+    /// What to do about one that waits for too long.
+    pub(super) fn stuck(&self, now: Timestamp) -> Option<String> {
+        let oldest = self.oldest.as_ref()?;
+        let entity = oldest.entity();
+        let is_old = self.since().is_none_or(|at| now.duration_since(at) > OLD);
+        let since = self.since().map_or_else(String::new, |at| format!(" since {at}"));
+        is_old.then(|| {
+            format!(
+                "{} wait, the oldest about {entity}{since}; if an engine runs (`hence serve`), its facts cannot be read: \
+                 look into the engine's log",
+                self.count
+            )
+        })
+    }
+}
 
 pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let client = session.client().await?;
     let reading = client.clock().read().await?;
     let totals = client.store().totals().await?;
     let identity = client.store().identity().await?;
+    let inbox = Inbox::read(&client, &totals).await?;
     let kind = if reading.target.is_some() { "virtual" } else { "system" };
     let store = session.config()?.store.display().to_string();
     let library = client.library();
-    if session.is_json() {
+    let document = || {
         let definitions: Vec<_> = library
             .all_current()
             .map(|definition| json!({ "timeline": definition.name.to_string(), "hash": definition.hash.to_string() }))
             .collect();
-        output::json(&json!({
+        json!({
             "store": store,
             "store_id": identity.store_id,
             "schema_version": identity.schema_version,
             "clock": { "kind": kind, "now": reading.now.to_string() },
             "timelines": definitions,
             "totals": wire::totals(&totals),
-        }));
+            "oldest_wish": inbox.oldest.as_ref().map(|oldest| json!({
+                "entity": oldest.entity().to_string(),
+                "at": inbox.since().map(|at| at.to_string()),
+            })),
+        })
+    };
+    if session.give(|| Answer::one(document(), "store")) {
         return Ok(Exit::Done);
     }
     let times = session.times(reading.now)?;
@@ -35,6 +84,10 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let timelines: Vec<String> =
         library.all_current().map(|definition| format!("{} ({})", definition.name, definition.hash.short())).collect();
     let counts = |pairs: Vec<String>| if pairs.is_empty() { "none".to_owned() } else { pairs.join(", ") };
+    let waiting = match &inbox.oldest {
+        None => "empty".to_owned(),
+        Some(oldest) => format!("{}, the oldest about {}: {}", inbox.count, oldest.entity(), times.cell_or_dash(inbox.since())),
+    };
     let rows = [
         ("store", format!("{store} ({}, schema {})", identity.store_id, identity.schema_version)),
         ("clock", format!("{} ({kind})", times.local(reading.now))),
@@ -43,11 +96,14 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
         ("ahead", counts(totals.live.iter().map(|(state, count)| format!("{count} {state}")).collect())),
         ("ended", counts(totals.finished.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect())),
         ("next start", times.cell_or_dash(totals.next_wake_at)),
-        ("inbox", totals.wishes.to_string()),
+        ("inbox", waiting),
     ];
     for (name, value) in rows {
         table.add_row([name.to_owned(), value]);
     }
     output::show(&table);
+    if let Some(text) = inbox.stuck(reading.now) {
+        output::note(&format!("warning: inbox: {text}"));
+    }
     Ok(Exit::Done)
 }

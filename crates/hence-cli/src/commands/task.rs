@@ -2,12 +2,13 @@
 
 use hence::core::name::TaskId;
 use hence::core::task::{Task, TaskState};
+use hence::store::port::TaskView;
 use hence::{CancelAnswer, Client, ErrorKind};
 use serde_json::{Value, json};
 
 use super::{upcoming, why};
 use crate::input::{Now, parsed};
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
@@ -85,17 +86,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
 async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
     let client = session.client().await?;
     let view = client.store().task(id).await?.ok_or_else(|| unknown(id))?;
-    if session.is_json() {
-        output::json(&json!({
-            "id": id.to_string(),
-            "entity": view.origin.entity.to_string(),
-            "step": view.origin.step.to_string(),
-            "created_at": view.origin.created_at.to_string(),
-            "reason": wire::reason(&view.origin.reason),
-            "task": view.live.as_ref().map(wire::task),
-            "timeline": view.timeline.as_ref().map(wire::timeline),
-            "history": view.records.iter().map(wire::row).collect::<Vec<_>>(),
-        }));
+    if session.give(|| Answer::one(document(&view), "id")) {
         return Ok(Exit::Done);
     }
     let times = session.times(client.now().await?)?;
@@ -125,6 +116,19 @@ async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
     Ok(Exit::Done)
 }
 
+fn document(view: &TaskView) -> Value {
+    json!({
+        "id": view.origin.id.to_string(),
+        "entity": view.origin.entity.to_string(),
+        "step": view.origin.step.to_string(),
+        "created_at": view.origin.created_at.to_string(),
+        "reason": wire::reason(&view.origin.reason),
+        "task": view.live.as_ref().map(wire::task),
+        "timeline": view.timeline.as_ref().map(wire::timeline),
+        "history": view.records.iter().map(wire::row).collect::<Vec<_>>(),
+    })
+}
+
 async fn each(session: &Session, which: &Which, deed: &Deed) -> Result<Exit, Problem> {
     let ids: Vec<TaskId> = which.ids.iter().map(|id| parsed(id)).collect::<Result<_, _>>()?;
     let client = session.client().await?;
@@ -138,15 +142,12 @@ async fn each(session: &Session, which: &Which, deed: &Deed) -> Result<Exit, Pro
         if done.exit != Exit::Done {
             exit = done.exit;
         }
-        if session.is_json() {
-            answers.push(json!({ "id": id.to_string(), "answer": done.answer, "text": done.text }));
-        } else {
+        if !session.is_for_programs() {
             output::line(&format!("{} {}", done.id, done.text));
         }
+        answers.push(json!({ "id": id.to_string(), "answer": done.answer, "text": done.text }));
     }
-    if session.is_json() {
-        output::json(&json!({ "tasks": answers }));
-    } else {
+    if !session.give(|| Answer::list(json!({ "tasks": answers }), "tasks", "id")) {
         let at = times.local(times.now);
         output::note(&format!("as of {at}; next: `hence why {}`", which.ids.first().map_or("ID", String::as_str)));
     }

@@ -1,12 +1,14 @@
 //! `hence test`: runs the `[[test]]` blocks of definitions on a virtual clock, and shows what differs.
 
+mod report;
+
 use std::path::PathBuf;
 
 use hence::core::simulate::{self, ExampleResult};
 use serde_json::{Value, json};
 
 use crate::definitions;
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
@@ -17,6 +19,28 @@ pub(crate) struct Args {
     /// Only tests whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// How results are written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    /// Each test, and what differs
+    #[default]
+    Human,
+    /// JUnit XML, as build servers read it
+    Junit,
+    /// TAP 14
+    Tap,
+}
+
+/// A test that was run, and where it stands.
+struct Ran {
+    path: String,
+    line: usize,
+    result: ExampleResult,
 }
 
 /// One line of a comparison.
@@ -29,35 +53,39 @@ enum Side<'a> {
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let files = definitions::usable(&session.definition_paths(&args.paths)?)?;
-    let mut results: Vec<(String, usize, ExampleResult)> = Vec::new();
+    let mut results: Vec<Ran> = Vec::new();
     for file in &files {
         let Ok(loaded) = &file.loaded else { continue };
         let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
         for example in loaded.definition.tests.iter().filter(|example| wanted(&example.name)) {
             let result = simulate::run_example(&loaded.definition, example);
-            results.push((file.path.display().to_string(), example.line, result));
+            results.push(Ran { path: file.path.display().to_string(), line: example.line, result });
         }
     }
-    let failed = results.iter().filter(|(_, _, result)| !result.is_as_expected()).count();
-    if session.is_json() {
-        output::json(&document(&results));
-    } else {
-        for (path, line, result) in &results {
-            show(path, *line, result);
+    let failed = results.iter().filter(|ran| !ran.result.is_as_expected()).count();
+    match args.format {
+        Format::Human if session.give(|| Answer::list(document(&results), "tests", "name")) => {}
+        Format::Human => {
+            results.iter().for_each(show);
+            let passed = results.len() - failed;
+            output::line(&format!("{passed} passed, {failed} failed"));
+            if results.is_empty() {
+                output::note("no test ran; a definition's tests are its `[[test]]` tables");
+            }
         }
-        let passed = results.len() - failed;
-        output::line(&format!("{passed} passed, {failed} failed"));
+        Format::Junit => output::raw(report::junit(&results).as_bytes()),
+        Format::Tap => output::raw(report::tap(&results).as_bytes()),
     }
     Ok(if failed == 0 { Exit::Done } else { Exit::Definitions })
 }
 
-fn show(path: &str, line: usize, result: &ExampleResult) {
+fn show(Ran { path, line, result }: &Ran) {
     let (green, red, cyan) = (output::GREEN, output::RED, output::CYAN);
     if result.is_as_expected() {
         return output::line(&format!("{green}pass{green:#} {}", result.name));
     }
     output::line(&format!("{red}fail{red:#} {}", result.name));
-    output::line(&format!("     {path}:{line}: `-` was expected and did not come, `+` came and was not expected"));
+    output::line(&format!("     {path}:{line}: {KEY}"));
     for side in compare(&result.expected, &result.found) {
         output::line(&match side {
             Side::Both(text) => format!("       {text}"),
@@ -65,6 +93,20 @@ fn show(path: &str, line: usize, result: &ExampleResult) {
             Side::Extra(text) => format!("     {cyan}+ {text}{cyan:#}"),
         });
     }
+}
+
+/// What the signs of a comparison mean.
+const KEY: &str = "`-` was expected and did not come, `+` came and was not expected";
+
+/// The comparison without colours.
+fn plain(result: &ExampleResult) -> Vec<String> {
+    let sides = compare(&result.expected, &result.found);
+    let line = |side: &Side<'_>| match side {
+        Side::Both(text) => format!("  {text}"),
+        Side::Missing(text) => format!("- {text}"),
+        Side::Extra(text) => format!("+ {text}"),
+    };
+    sides.iter().map(line).collect()
 }
 
 /// The shortest way from one list to the other.
@@ -93,8 +135,8 @@ fn compare<'a>(expected: &'a [String], found: &'a [String]) -> Vec<Side<'a>> {
     sides
 }
 
-fn document(results: &[(String, usize, ExampleResult)]) -> Value {
-    let of = |(path, line, result): &(String, usize, ExampleResult)| {
+fn document(results: &[Ran]) -> Value {
+    let of = |Ran { path, line, result }: &Ran| {
         json!({
             "file": path,
             "line": line,

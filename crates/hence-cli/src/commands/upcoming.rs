@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::input::{Now, parsed, parsed_if};
-use crate::output::{self, Times};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
@@ -93,9 +93,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let Sort::Due = args.sort;
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().upcoming(&filter, request).await?;
-    if session.is_json() {
-        output::json(&wire::page(&page, wire::task));
-    } else {
+    if !session.give(|| Answer::list(wire::page(&page, wire::task), "items", "id")) {
         list(&page, &times);
     }
     Ok(Exit::Done)
@@ -106,7 +104,11 @@ pub(crate) fn list(page: &Page<hence::core::task::Task>, times: &Times) {
     if page.items.is_empty() {
         return output::note("nothing is ahead; what was: `hence history`");
     }
-    let mut table = output::table(&["due", "entity", "step", "state", "task"]);
+    let mut headings = vec!["due", "entity", "step", "state", "task"];
+    if times.is_wide {
+        headings.extend(["starts", "attempts", "timeline", "why"]);
+    }
+    let mut table = output::table(&headings);
     for task in &page.items {
         let mut state = task.state.to_string();
         if task.state == TaskState::Scheduled && task.attempt > 0 {
@@ -115,7 +117,12 @@ pub(crate) fn list(page: &Page<hence::core::task::Task>, times: &Times) {
             state.push_str(", late");
         }
         let step = if task.occurrence.is_empty() { task.step.to_string() } else { format!("{} {}", task.step, task.occurrence) };
-        table.add_row([times.cell(task.due_at), task.entity.to_string(), step, state, task.id.to_string()]);
+        let mut cells = vec![times.cell(task.due_at), task.entity.to_string(), step, state, task.id.to_string()];
+        if times.is_wide {
+            let timeline = task.timeline.map_or_else(|| "-".to_owned(), |id| id.to_string());
+            cells.extend([times.cell(task.wake_at), task.attempt.to_string(), timeline, times.sentence(&task.reason)]);
+        }
+        table.add_row(cells);
     }
     output::show(&table);
     more(page.next.as_ref());
@@ -145,8 +152,8 @@ fn spans(width: Width, now: Timestamp, (from, until): (Option<Timestamp>, Option
 
 async fn chart(session: &Session, client: &hence::Client, filter: &CountsFilter, times: &Times) -> Result<Exit, Problem> {
     let counts = client.store().counts(filter).await?;
-    if session.is_json() {
-        output::json(&json!({ "counts": counts.iter().map(wire::count).collect::<Vec<_>>() }));
+    let document = || json!({ "counts": counts.iter().map(wire::count).collect::<Vec<_>>() });
+    if session.give(|| Answer::list(document(), "counts", "begins_at")) {
         return Ok(Exit::Done);
     }
     let mut sums: BTreeMap<Timestamp, u64> = BTreeMap::new();

@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 
 use super::{entity, history, task};
 use crate::input::{parsed, parsed_if};
-use crate::output::{self, Times};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
-use crate::sentences::sentence;
 use crate::session::Session;
 use crate::wire;
 
@@ -66,9 +65,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         let id: TaskId = parsed(&args.of)?;
         let view = client.store().task(id).await?.ok_or_else(|| task::unknown(id))?;
         let answer = of_task(&view, &times);
-        if session.is_json() {
-            output::json(&json!({ "entity": view.origin.entity.to_string(), "answers": [answer.json()] }));
-        } else {
+        if !session.give(|| document(&view.origin.entity, std::slice::from_ref(&answer))) {
             answer.show();
         }
         return Ok(Exit::Done);
@@ -85,12 +82,15 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
             Problem::not_found(format!("no timeline of {key} has {what}")).help(format!("see all of it with `hence why {key}`"))
         );
     }
-    if session.is_json() {
-        output::json(&json!({ "entity": key.to_string(), "answers": answers.iter().map(Because::json).collect::<Vec<_>>() }));
-    } else {
+    if !session.give(|| document(&key, &answers)) {
         answers.iter().for_each(Because::show);
     }
     Ok(Exit::Done)
+}
+
+fn document(entity: &EntityKey, answers: &[Because]) -> Answer {
+    let answers: Vec<Value> = answers.iter().map(Because::json).collect();
+    Answer::list(json!({ "entity": entity.to_string(), "answers": answers }), "answers", "task_id")
 }
 
 /// All that is to be said of one task.
@@ -105,11 +105,11 @@ pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
         (None, Some(row)) => format!("{name} {} ({})", ending(&row.record, times), origin.id),
         (None, None) => format!("{name} is gone ({})", origin.id),
     };
-    let mut reasons = vec![format!("planned {}: {}", times.cell(origin.created_at), sentence(&origin.reason, times))];
+    let mut reasons = vec![format!("planned {}: {}", times.cell(origin.created_at), times.sentence(&origin.reason))];
     let mut data = vec![wire::reason(&origin.reason)];
     for row in &view.records {
         let record = &row.record;
-        reasons.push(format!("{} {}: {}", history::word(record), times.cell(record.at), sentence(&record.reason, times)));
+        reasons.push(format!("{} {}: {}", history::word(record), times.cell(record.at), times.sentence(&record.reason)));
         data.push(wire::reason(&record.reason));
     }
     Because { step: origin.step.to_string(), task: Some(origin.id), headline, reasons, data }
@@ -206,7 +206,7 @@ fn absent(client: &Client, (snapshot, timeline): (&EntitySnapshot, &Timeline), t
             headline: format!("{} of {} is not ahead{due}", absent.step, snapshot.entity),
             step: absent.step.to_string(),
             task: None,
-            reasons: vec![sentence(&absent.reason, times)],
+            reasons: vec![times.sentence(&absent.reason)],
             data: vec![wire::reason(&absent.reason)],
         });
     }

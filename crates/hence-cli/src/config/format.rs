@@ -94,11 +94,7 @@ impl Settings {
         name: &str,
     ) -> Result<Self, Problem> {
         let problem = |error: &dyn std::fmt::Display| Problem::usage("HNC-0320", format!("{name}: {error}"));
-        // Other `HENCE_…` variables, such as HENCE_CONFIG, are arguments of the command line.
-        let ours: HashMap<String, String> =
-            variables.filter(|(key, _)| key.starts_with("HENCE_") && key.contains("__")).collect();
-        let environment =
-            Environment::with_prefix("HENCE").prefix_separator("_").separator("__").try_parsing(true).source(Some(ours));
+        let environment = environment(variables);
         let mut builder = config::Config::builder();
         if let Some(text) = text {
             builder = builder.add_source(File::from_str(text, FileFormat::Toml));
@@ -108,6 +104,13 @@ impl Settings {
         check_keys("", "", &tree, name)?;
         merged.try_deserialize().map_err(|error| problem(&error).help("docs/reference/configuration.md lists every key"))
     }
+}
+
+/// The keys that variables give.
+pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> Environment {
+    // Other `HENCE_…` variables, such as HENCE_CONFIG, are arguments of the command line.
+    let ours: HashMap<String, String> = variables.filter(|(key, _)| key.starts_with("HENCE_") && key.contains("__")).collect();
+    Environment::with_prefix("HENCE").prefix_separator("_").separator("__").try_parsing(true).source(Some(ours))
 }
 
 /// Refuses the first key that is not known, below `path`; `section` is the path with names as `*`.

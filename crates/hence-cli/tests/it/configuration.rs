@@ -52,3 +52,44 @@ fn missing_store_is_no_empty_one() {
     folder.refused(&["upcoming"], 7, "error[HNC-0327]");
     assert!(!folder.path().join("hence.db").exists());
 }
+
+#[test]
+fn what_holds_is_shown_with_where_it_comes_from_and_without_secrets() {
+    let folder = Folder::new();
+    folder.write("timelines/none.txt", "");
+    folder
+        .write("hence.toml", "[targets.app]\nurl = 'https://a.example'\nsecret = 'whsec_aGVuY2UtdGVzdC1vbmx5LW5vdC1hLXNlY3JldA=='\n[engine]\nattempts_max = 5\n");
+    let output = folder.command(&["config", "show", "--json"]).env("HENCE_ENGINE__ATTEMPTS_MAX", "7").output().unwrap();
+    let ran = Ran::of(output);
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(!ran.out.contains("aGVuY2UtdGVzdC1vbmx5"), "{}", ran.out);
+    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let keys: Vec<String> = document["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|held| {
+            let origin = held["origin"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            format!("{} {} {origin}", held["key"].as_str().unwrap(), held["value"])
+        })
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "engine.attempts_max 7 HENCE_ENGINE__ATTEMPTS_MAX",
+            "engine.catch_up_per_second 200 default",
+            "store.url \"sqlite:hence.db\" default",
+            "targets.app.secret \"(set, not shown)\" hence.toml",
+            "targets.app.url \"https://a.example\" hence.toml",
+            "timelines.paths [\"timelines\"] default",
+        ]
+    );
+    assert!(folder.done(&["config", "path"]).ends_with("/hence.toml\n"));
+    assert!(folder.done(&["config", "show"]).contains("store.url = \"sqlite:hence.db\"\n"));
+    assert!(folder.done(&["config", "check"]).starts_with("good  configuration: "));
+    folder.write("hence.toml", "[timelines]\npaths = ['elsewhere']\n[sources.app]\nurl = 'sqlite:app.db'\n");
+    let ran = folder.run(&["config", "check"]);
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert!(ran.out.contains("elsewhere is not there") && ran.out.contains("`sources.app`: there is no file"), "{}", ran.out);
+    Folder::new().refused(&["config", "path"], 5, "there is no hence.toml");
+}

@@ -50,6 +50,23 @@ fn problems_are_shown_with_line_caret_code_and_help() {
 }
 
 #[test]
+fn every_beginning_passes_check_and_test_at_once() {
+    for (from, tests) in [("trial", 2), ("dunning", 3), ("reminders", 3), ("blank", 2)] {
+        let folder = Folder::new();
+        folder.done(&["init", "--from", from]);
+        let checked = folder.done(&["check"]);
+        assert!(checked.contains(&format!("{tests} test(s)\n")), "{from} has problems or warnings: {checked}");
+        assert!(folder.done(&["test"]).ends_with(&format!("{tests} passed, 0 failed\n")));
+        // Nothing that the timeline wants is missing once `hence dev` catches its mails: templates, targets, sources.
+        folder.write(".hence/.gitignore", "*\n");
+        folder.done(&["clock", "virtual", "2026-03-02T10:00Z", "--store", "sqlite:.hence/dev.db"]);
+        let ran = folder.run(&["doctor"]);
+        assert!(ran.out.contains("everything that the timelines want is configured"), "{from}: {ran:?}");
+        assert_eq!(ran.exit, 0, "{from}: {ran:?}");
+    }
+}
+
+#[test]
 fn init_writes_over_nothing() {
     let folder = Folder::new();
     folder.write("timelines/trial.toml", "mine");

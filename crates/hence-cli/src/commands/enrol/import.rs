@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use crate::input::Now;
-use crate::output;
+use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use rows::Row;
@@ -87,14 +87,15 @@ fn show(path: &Path, bad: &[Bad]) {
 
 fn report(session: &Session, import: &Import<'_>, (tally, bad): (&Tally, usize)) {
     let name = &import.definition.name;
-    if session.is_json() {
-        return output::json(&json!({
-            "timeline": name.to_string(),
-            "enrolled": tally.enrolled,
-            "already_enrolled": tally.already,
-            "accepted": tally.accepted,
-            "bad": bad,
-        }));
+    let document = json!({
+        "timeline": name.to_string(),
+        "enrolled": tally.enrolled,
+        "already_enrolled": tally.already,
+        "accepted": tally.accepted,
+        "bad": bad,
+    });
+    if session.give(|| Answer::one(document, "timeline")) {
+        return;
     }
     let mut words = vec![format!("{} enrolled in {name}", tally.enrolled)];
     for (count, word) in

@@ -18,7 +18,6 @@ pub(crate) struct Transports {
     targets: Vec<String>,
     sources: Vec<String>,
     templates: Option<Vec<String>>,
-    is_mail_caught: bool,
     // Kept for as long as mails go to it.
     _catcher: Option<Arc<MailCatcher>>,
 }
@@ -42,14 +41,25 @@ impl Catcher {
     }
 }
 
-/// The dispatchers that are configured; mails go to the catcher where there is one.
+/// Where mails go.
+#[derive(Clone, Copy)]
+pub(crate) enum MailsGo<'a> {
+    /// To the configured server.
+    AsConfigured,
+    /// To this catcher.
+    To(&'a Catcher),
+    /// To a catcher that `hence dev` will start; nothing is sent before.
+    Caught,
+}
+
+/// The dispatchers that are configured.
 /// # Errors
 /// HNC-0329: a target, the mail server or a template is not usable.
-pub(crate) fn configured(session: &Session, catcher: Option<&Catcher>) -> Result<Transports, Problem> {
+pub(crate) fn configured(session: &Session, mails: MailsGo<'_>) -> Result<Transports, Problem> {
     let config = session.config()?;
     let mut dispatchers = Dispatchers::new().with(Arc::new(Log)).with(Arc::new(config.webhooks()?));
     let mut templates = None;
-    if let Some(server) = mail_server(config, catcher) {
+    if let Some(server) = mail_server(config, mails) {
         let mails = Mails::new(&server).map_err(|problems| {
             let text = problems.iter().map(|problem| problem.message().to_owned()).collect::<Vec<_>>().join("; ");
             Problem::new("HNC-0329", text, Exit::Usage).help(format!("mend `[mail]` in {}, or its templates", config.place()))
@@ -62,31 +72,32 @@ pub(crate) fn configured(session: &Session, catcher: Option<&Catcher>) -> Result
         targets: config.targets.iter().map(|target| target.name.clone()).collect(),
         sources: config.sources.keys().cloned().collect(),
         templates,
-        is_mail_caught: false,
-        _catcher: catcher.map(|catcher| Arc::clone(&catcher.running)),
+        _catcher: match mails {
+            MailsGo::To(catcher) => Some(Arc::clone(&catcher.running)),
+            MailsGo::AsConfigured | MailsGo::Caught => None,
+        },
     })
 }
 
-fn mail_server(config: &Config, catcher: Option<&Catcher>) -> Option<MailServer> {
-    let caught = |catcher: &Catcher| MailServer {
-        url: catcher.running.url(),
+fn mail_server(config: &Config, mails: MailsGo<'_>) -> Option<MailServer> {
+    let caught = |url: String| MailServer {
+        url,
         login: None,
         from: "Hence <hence@localhost>".to_owned(),
         templates: config.templates.clone(),
         roots_pem: None,
     };
     // Without a folder of templates there is no mail to make.
-    catcher.filter(|_| config.templates.is_dir()).map(caught).or_else(|| config.mail.clone())
+    let has_templates = config.templates.is_dir();
+    match mails {
+        MailsGo::To(catcher) if has_templates => Some(caught(catcher.running.url())),
+        // Discard: nothing is sent there.
+        MailsGo::Caught if has_templates && config.mail.is_none() => Some(caught("smtp://127.0.0.1:9".to_owned())),
+        _ => config.mail.clone(),
+    }
 }
 
 impl Transports {
-    /// The same where mails will be caught, as `hence dev` does, if there are templates to make them of.
-    #[must_use]
-    pub(crate) fn with_mails_caught(mut self) -> Self {
-        self.is_mail_caught = true;
-        self
-    }
-
     /// What the definitions want and nothing here carries: their tasks will be held, or their facts not be read.
     pub(crate) fn warnings(&self, library: &Library) -> Vec<String> {
         let mut warnings: Vec<String> = library.all_current().flat_map(|definition| self.missing(definition)).collect();
@@ -100,7 +111,6 @@ impl Transports {
             let problem = match &step.action.to {
                 Destination::Webhook { target, .. } => self.no_target(target.as_str()),
                 Destination::Email { template, .. } => match &self.templates {
-                    None if self.is_mail_caught => None,
                     None => Some("no mail server is configured (`[mail]`)".to_owned()),
                     Some(names) if names.iter().any(|name| name == template.as_str()) => None,
                     Some(_) => Some(format!("there is no mail template `{template}`")),
