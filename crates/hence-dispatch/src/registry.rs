@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::port::{Attempt, DEADLINE_SLACK, Destination, Dispatcher, Problem, Reply};
@@ -54,22 +55,26 @@ impl Dispatchers {
 
     /// Delivers an attempt over the transport its destination names; ends within the attempt's timeout and slack.
     pub async fn deliver(&self, attempt: &Attempt) -> Reply {
-        let dispatcher = match self.find(&attempt.to) {
-            Ok(dispatcher) => dispatcher,
-            Err(problem) => return Reply::Refused { problem },
-        };
-        if let Err(problem) = dispatcher.accepts(&attempt.to) {
-            return Reply::Refused { problem };
-        }
         let deadline = attempt.timeout + DEADLINE_SLACK;
-        match tokio::time::timeout(deadline, dispatcher.deliver(attempt)).await {
-            Ok(reply) => reply,
-            Err(_) => Reply::Unknown {
-                problem: Problem::new(
-                    "timed-out",
-                    format!("the {} dispatcher did not end within {:?}", attempt.to.kind(), attempt.timeout),
-                ),
+        tokio::time::timeout(deadline, self.carry(attempt)).await.unwrap_or_else(|_| cut_off(attempt))
+    }
+
+    /// As [`Dispatchers::deliver`] by another clock: a delivery that has not ended when `deadline` does is cut off.
+    pub async fn deliver_before(&self, attempt: &Attempt, deadline: impl Future<Output = ()> + Send) -> Reply {
+        tokio::select! {
+            biased;
+            reply = self.carry(attempt) => reply,
+            () = deadline => cut_off(attempt),
+        }
+    }
+
+    async fn carry(&self, attempt: &Attempt) -> Reply {
+        match self.find(&attempt.to) {
+            Ok(dispatcher) => match dispatcher.accepts(&attempt.to) {
+                Ok(()) => dispatcher.deliver(attempt).await,
+                Err(problem) => Reply::Refused { problem },
             },
+            Err(problem) => Reply::Refused { problem },
         }
     }
 
@@ -80,6 +85,11 @@ impl Dispatchers {
             Problem::new("no-dispatcher", format!("nothing here carries `{}`; this process carries: {known}", to.kind()))
         })
     }
+}
+
+fn cut_off(attempt: &Attempt) -> Reply {
+    let (kind, timeout) = (attempt.to.kind(), attempt.timeout);
+    Reply::Unknown { problem: Problem::new("timed-out", format!("the {kind} dispatcher did not end within {timeout:?}")) }
 }
 
 #[cfg(test)]

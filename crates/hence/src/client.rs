@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::facts::FactReaders;
+use crate::host::{Host, machine};
 
 pub use operate::CancelAnswer;
 pub use tell::{Enrolment, Telling, Told};
@@ -31,6 +32,7 @@ pub struct Client {
 }
 
 struct Shared {
+    host: Arc<dyn Host>,
     store: Arc<dyn Store>,
     clock: Clock,
     library: RwLock<Library>,
@@ -45,9 +47,19 @@ impl Client {
     /// # Errors
     /// The store cannot be read, or a definition in it cannot.
     pub async fn open(store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Self, Error> {
-        let clock = Clock::new(Arc::clone(&store));
+        Self::open_on(machine(), store, readers, actor).await
+    }
+
+    /// As [`Client::open`], on that host.
+    pub(crate) async fn open_on(
+        host: Arc<dyn Host>,
+        store: Arc<dyn Store>,
+        readers: FactReaders,
+        actor: &str,
+    ) -> Result<Self, Error> {
+        let clock = Clock::on(Arc::clone(&host), Arc::clone(&store));
         let library = RwLock::new(Library::default());
-        let shared = Shared { store, clock, library, readers, actor: actor.to_owned(), told: Notify::new() };
+        let shared = Shared { host, store, clock, library, readers, actor: actor.to_owned(), told: Notify::new() };
         let client = Self { shared: Arc::new(shared) };
         client.reload().await?;
         Ok(client)
@@ -82,6 +94,10 @@ impl Client {
     /// The definitions that are loaded.
     pub fn library(&self) -> Library {
         self.shared.library.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn host(&self) -> &Arc<dyn Host> {
+        &self.shared.host
     }
 
     pub(crate) fn readers(&self) -> &FactReaders {

@@ -3,15 +3,16 @@
 //! The store says which clock holds: the system's, or a virtual one that stands still until somebody advances it. All processes on
 //! one store therefore agree. Waiting is in real time, in steps of at most a second, so that a machine that slept is noticed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use hence_store::Store;
 use hence_store::port::ClockSetting;
 use jiff::Timestamp;
 
 use crate::error::Error;
+use crate::host::{Host, machine};
 
 /// The longest single wait.
 pub const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Clock {
     store: Arc<dyn Store>,
+    host: Arc<dyn Host>,
     /// Microseconds of what was shown last to this process.
     shown: Arc<AtomicI64>,
 }
@@ -36,7 +38,13 @@ pub struct Reading {
 impl Clock {
     /// The clock of this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, shown: Arc::new(AtomicI64::new(wall().as_microsecond())) }
+        Self::on(machine(), store)
+    }
+
+    /// The clock of this store, as a process on that host reads it.
+    pub(crate) fn on(host: Arc<dyn Host>, store: Arc<dyn Store>) -> Self {
+        let shown = Arc::new(AtomicI64::new(host.wall().as_microsecond()));
+        Self { store, host, shown }
     }
 
     /// What it shows now, whole microseconds.
@@ -44,7 +52,7 @@ impl Clock {
     /// The store cannot be read.
     pub async fn read(&self) -> Result<Reading, Error> {
         let reading = match self.store.clock().await? {
-            ClockSetting::System => Reading { now: wall(), target: None },
+            ClockSetting::System => Reading { now: self.host.wall(), target: None },
             ClockSetting::Virtual { now, target } => Reading { now, target: Some(target) },
         };
         self.shown.store(reading.now.as_microsecond(), Ordering::Relaxed);
@@ -95,12 +103,13 @@ pub fn wall() -> Timestamp {
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
-/// Waits in real time, at most [`WAIT_MAX`].
+/// Waits in real time, at least a millisecond.
 pub(crate) async fn wait(span: Duration) {
-    tokio::time::sleep(span.clamp(Duration::from_millis(1), WAIT_MAX)).await;
+    tokio::time::sleep(span.max(Duration::from_millis(1))).await;
 }
 
-/// Where real elapsed time is counted from.
-pub(crate) fn started() -> std::time::Instant {
-    std::time::Instant::now()
+/// Real time since this was asked first.
+pub(crate) fn elapsed() -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGAN.elapsed()
 }

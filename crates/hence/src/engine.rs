@@ -4,23 +4,25 @@
 //! `answer` say what a firing and a reply mean. Stop order: starts, attempts, outcomes, lease.
 
 mod attempt;
+mod attempts;
 mod finish;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use hence_core::name::Fence;
 use hence_core::task::{AttemptEnd, Task};
 use hence_dispatch::Dispatchers;
 use hence_store::port::{Lease, StartRequest};
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::attempts::Attempts;
 use crate::client::Client;
-use crate::clock;
+use crate::clock::WAIT_MAX;
 use crate::error::Error;
+use crate::host::Host;
 use crate::scheduler::{Action, Event, Limits, Scheduler};
 
 /// The most wishes that are carried out in one go.
@@ -75,9 +77,10 @@ struct Performer {
     dispatchers: Arc<Dispatchers>,
     lease: Lease,
     store_id: Arc<str>,
-    attempts: JoinSet<Ended>,
+    attempts: Attempts,
     summary: Summary,
-    began: Instant,
+    began: Duration,
+    dice: fastrand::Rng,
 }
 
 impl Engine {
@@ -90,10 +93,9 @@ impl Engine {
     /// # Errors
     /// Another engine owns the store; the store fails; or the lease was lost, and another engine goes on.
     pub async fn run(self, stop: CancellationToken) -> Result<Summary, Error> {
-        let node = format!("node_{:032x}", fastrand::u128(..));
-        if let Some(seed) = self.options.seed {
-            fastrand::seed(seed);
-        }
+        let host = Arc::clone(self.client.host());
+        // Never from the seed of the options: two engines with one seed are still two nodes.
+        let node = format!("node_{:016x}{:016x}", host.dice(), host.dice());
         let now = self.client.now().await?;
         let lease = self.client.store().take_lease(&node, now).await?;
         let store_id = self.client.store().identity().await?.store_id;
@@ -102,9 +104,10 @@ impl Engine {
             dispatchers: self.dispatchers,
             lease,
             store_id: store_id.into(),
-            attempts: JoinSet::new(),
+            attempts: Attempts::new(Arc::clone(&host)),
             summary: Summary::default(),
-            began: clock::started(),
+            began: host.elapsed(),
+            dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
         };
         let limits = Limits {
             attempts_max: self.options.attempts_max.max(1),
@@ -112,7 +115,7 @@ impl Engine {
         };
         let result = performer.run(Scheduler::new(limits), &stop).await;
         if result.is_err() {
-            performer.attempts.abort_all();
+            performer.attempts.abort();
         }
         result.map(|()| performer.summary)
     }
@@ -125,7 +128,8 @@ impl Performer {
         loop {
             let reading = self.client.clock().read().await?;
             let mut now = reading.now;
-            let woke = Event::Woke { elapsed: self.began.elapsed(), target: reading.target };
+            let elapsed = self.host().elapsed().saturating_sub(self.began);
+            let woke = Event::Woke { elapsed, target: reading.target };
             let mut actions: VecDeque<Action> = scheduler.on_event(now, woke).into();
             if stop.is_cancelled() && !is_stop_told {
                 is_stop_told = true;
@@ -134,8 +138,8 @@ impl Performer {
             while let Some(action) = actions.pop_front() {
                 match action {
                     Action::Wait { at_most } => {
-                        let ended = self.wait(at_most, stop, is_stop_told).await;
-                        let count = self.write(ended).await?;
+                        let (ended, broken) = self.wait(at_most, stop, is_stop_told).await;
+                        let count = self.write(ended).await? + broken;
                         actions.extend(scheduler.on_event(now, Event::Written { count }));
                     }
                     Action::Stop => {
@@ -198,42 +202,41 @@ impl Performer {
                 snapshot,
                 task: task.clone(),
                 now,
+                dice: self.dice.u64(..),
             };
-            self.attempts.spawn(async move {
-                let end = attempt.run().await;
-                Ended { task, end }
-            });
+            self.attempts.begin(task, attempt.run());
         }
         Ok(())
     }
 
-    /// The ends of attempts, once there is one; none when something was told, the engine is to stop, or the time is up.
-    async fn wait(&mut self, at_most: std::time::Duration, stop: &CancellationToken, is_stopping: bool) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        let first = if self.attempts.is_empty() {
-            tokio::select! {
-                () = clock::wait(at_most) => None,
-                () = self.client.told().notified() => None,
-                () = stop.cancelled(), if !is_stopping => None,
-            }
-        } else {
-            tokio::select! {
-                joined = self.attempts.join_next() => joined,
-                () = clock::wait(at_most) => None,
-                () = self.client.told().notified() => None,
-                () = stop.cancelled(), if !is_stopping => None,
-            }
+    /// The ends of attempts, once there is one, and how many broke; none when something was told, the engine is to stop, or the time
+    /// is up. What broke is taken over at the next start.
+    async fn wait(&mut self, at_most: Duration, stop: &CancellationToken, is_stopping: bool) -> (Vec<Ended>, usize) {
+        let passed = self.host().wait(at_most.min(WAIT_MAX));
+        let mut next = tokio::select! {
+            biased;
+            end = self.attempts.next() => Some(end),
+            () = stop.cancelled(), if !is_stopping => None,
+            () = self.client.told().notified() => None,
+            () = passed => None,
         };
-        // Those that ended meanwhile are written in the same batch. An attempt never panics: `attempt` catches what handlers do.
-        let mut next = first;
-        while let Some(joined) = next {
-            match joined {
-                Ok(end) => ended.push(end),
-                Err(error) => tracing::error!(%error, "an attempt broke; it is taken over at the next start"),
+        // Those that ended meanwhile are written in the same batch.
+        let (mut ended, mut broken) = (Vec::new(), 0);
+        while let Some(end) = next {
+            match end {
+                Some(end) => ended.push(end),
+                None => {
+                    tracing::error!("an attempt broke; it is taken over at the next start");
+                    broken += 1;
+                }
             }
-            next = self.attempts.try_join_next();
+            next = self.attempts.next_now();
         }
-        ended
+        (ended, broken)
+    }
+
+    fn host(&self) -> &Arc<dyn Host> {
+        self.client.host()
     }
 
     async fn write(&mut self, ended: Vec<Ended>) -> Result<usize, Error> {
@@ -261,7 +264,8 @@ impl Performer {
     async fn daily(&mut self, now: Timestamp) -> Result<(), Error> {
         let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
         if !overdue.is_empty() {
-            let ended = overdue.into_iter().map(|task| attempt::unanswered(&self.client, task, now)).collect();
+            let (client, dice) = (&self.client, &mut self.dice);
+            let ended = overdue.into_iter().map(|task| attempt::unanswered(client, task, now, dice.u64(..))).collect();
             finish::write(&self.client, &self.lease, ended).await?;
         }
         for entity in self.client.store().due_erasures(now, ORPHAN_BATCH).await? {

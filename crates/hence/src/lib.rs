@@ -7,6 +7,8 @@
 pub mod clock;
 pub mod error;
 
+mod host;
+
 mod facts;
 mod settle;
 
@@ -15,6 +17,10 @@ mod client;
 mod scheduler;
 
 mod engine;
+
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 
 pub use client::{CancelAnswer, Client, Enrolment, Telling, Told};
 pub use engine::{Engine, EngineOptions, Summary};

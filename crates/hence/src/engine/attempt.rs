@@ -12,12 +12,11 @@ use hence_core::plan::{self, PlanInput};
 use hence_core::reason::Reason;
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::{EntitySnapshot, Timeline};
-use hence_dispatch::{Destination, Dispatchers, Reply};
+use hence_dispatch::{DEADLINE_SLACK, Destination, Dispatchers, Reply};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Ended;
 use crate::client::Client;
-use crate::clock;
 
 /// Everything that one attempt needs.
 pub(super) struct Attempt {
@@ -27,6 +26,8 @@ pub(super) struct Attempt {
     pub(super) snapshot: EntitySnapshot,
     pub(super) task: Task,
     pub(super) now: Timestamp,
+    /// Chance, for the wait before a next attempt.
+    pub(super) dice: u64,
 }
 
 /// What the judgement of an answer needs beyond the step.
@@ -108,7 +109,7 @@ impl Attempt {
             occurrence: Some(task.occurrence.clone()).filter(|occurrence| !occurrence.is_empty()),
             due_at: task.due_at,
             started_at: self.now,
-            sent_at: clock::wall(),
+            sent_at: self.client.host().wall(),
             attempt: task.attempt,
             fence: task.fence.0,
             possible_duplicate: task.possible_duplicate,
@@ -117,13 +118,14 @@ impl Attempt {
             timeout: Duration::try_from(delivery.timeout).unwrap_or(Duration::from_secs(30)),
             cancel: hence_dispatch::CancelSignal::default(),
         };
-        let answer = answer_of(self.dispatchers.deliver(&attempt).await);
+        let deadline = self.client.host().wait(attempt.timeout + DEADLINE_SLACK);
+        let answer = answer_of(self.dispatchers.deliver_before(&attempt, deadline).await);
         self.judge(step, answer, seen).await
     }
 
     async fn judge(&self, step: &Step, answer: Answer, seen: Seen) -> AttemptEnd {
         let now = self.client.now().await.unwrap_or(self.now);
-        judge(&self.task, Some(step), (answer, seen), now)
+        judge(&self.task, Some(step), (answer, seen), (now, self.dice))
     }
 }
 
@@ -134,7 +136,7 @@ impl Seen {
 }
 
 /// The end of an attempt whose answer was promised and did not come.
-pub(super) fn unanswered(client: &Client, task: Task, now: Timestamp) -> Ended {
+pub(super) fn unanswered(client: &Client, task: Task, now: Timestamp, dice: u64) -> Ended {
     let problem = Problem {
         code: "no-answer".to_owned(),
         message: "the receiver accepted it and did not answer within the time it had".to_owned(),
@@ -142,11 +144,11 @@ pub(super) fn unanswered(client: &Client, task: Task, now: Timestamp) -> Ended {
     let library = client.library();
     let definition = library.all_current().find(|definition| definition.step(&task.step).is_some()).cloned();
     let step = definition.as_ref().and_then(|definition| definition.step(&task.step));
-    let end = judge(&task, step, (Answer::Unknown { problem }, Seen::nothing()), now);
+    let end = judge(&task, step, (Answer::Unknown { problem }, Seen::nothing()), (now, dice));
     Ended { task, end }
 }
 
-fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), now: Timestamp) -> AttemptEnd {
+fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), (now, dice): (Timestamp, u64)) -> AttemptEnd {
     let default = RetryPolicy { tries: 8, wait_first: SignedDuration::from_secs(30), wait_max: SignedDuration::from_hours(6) };
     let judgement = Judgement {
         says: step.map_or(&[], |step| step.says.as_slice()),
@@ -158,7 +160,7 @@ fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), now: 
         when: seen.when,
         possible_duplicate: task.possible_duplicate,
         now,
-        dice: fastrand::u64(..),
+        dice,
     };
     answer::judge(&judgement, answer)
 }

@@ -1,0 +1,17 @@
+//! The seam of the simulator: a client, and so an engine, on a host that is none. No promise to anybody else.
+
+use std::sync::Arc;
+
+use hence_store::Store;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::facts::FactReaders;
+pub use crate::host::{Host, Spawned, Work};
+
+/// As [`Client::open`], on that host.
+/// # Errors
+/// As [`Client::open`].
+pub async fn open(host: Arc<dyn Host>, store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Client, Error> {
+    Client::open_on(host, store, readers, actor).await
+}
