@@ -35,10 +35,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Test(args) => test::run(&session, &args),
         Command::Preview(args) => preview::run(&session, &args).await,
         Command::Schema => Ok(schema::run()),
-        Command::Demo(args) => demo::run(args)
-            .await
-            .map(|()| Exit::Done)
-            .map_err(|error| Problem::new("HNC-0322", format!("{error:#}"), Exit::Failed)),
+        Command::Demo(args) => {
+            demo::run(&session, &args).await.map_err(|error| Problem::new("HNC-0322", format!("{error:#}"), Exit::Failed))
+        }
         Command::Explain(args) => explain::run(&session, &args),
         Command::Enrol(args) => enrol::run(&session, &args).await,
         Command::Event(args) => event::run(&session, &args).await,

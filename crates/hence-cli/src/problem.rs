@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     Unreachable,
     /// `--wait` ran out before it was done.
     Pending,
+    /// Ctrl-C came before the end.
+    Interrupted,
 }
 
 /// The list for `--help`.
@@ -47,7 +49,7 @@ Exit codes:
 Every error has a code; `hence explain CODE` says what to do.";
 
 impl Exit {
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
@@ -57,6 +59,7 @@ impl Exit {
             Exit::Conflict => 6,
             Exit::Unreachable => 7,
             Exit::Pending => 8,
+            Exit::Interrupted => 130,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! folder. For demos, development and tests. Leaves to others: showing mails.
 //!
 //! Invariants: loopback only; lines, mails, recipients, connections and the number of mails kept are limited; a mail is
-//! listed before its final dot is answered, so whoever saw the answer finds the mail.
+//! listed before its final dot is answered, so whoever saw the answer finds the mail; a file is there wholly or not at all.
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,7 +36,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// A mail that was caught.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaughtMail {
-    /// Counted from 1 since the catcher was started.
+    /// Counted from 1, across all that the folder keeps.
     pub number: u64,
     /// Sender of the envelope.
     pub from: String,
@@ -74,15 +74,23 @@ struct Kept {
 impl MailCatcher {
     /// Starts on a free port of this machine; with a folder, each mail is also written there as `000001.eml`.
     ///
+    /// Mails that an earlier catcher left in the folder count as caught, and the numbers go on behind them. Their envelopes are gone;
+    /// sender and recipients are those of their heads.
+    ///
     /// # Errors
-    /// The folder cannot be made, or no port is to be had.
+    /// The folder cannot be made or read, or no port is to be had.
     pub async fn start(folder: Option<PathBuf>) -> io::Result<MailCatcher> {
-        if let Some(folder) = &folder {
-            tokio::fs::create_dir_all(folder).await?;
-        }
+        let earlier = match &folder {
+            Some(folder) => {
+                tokio::fs::create_dir_all(folder).await?;
+                left_over(folder).await?
+            }
+            None => VecDeque::new(),
+        };
+        let count = earlier.back().map_or(0, |mail| mail.number);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let kept = Arc::new(Kept { mails: Mutex::default(), count: watch::Sender::new(0), folder });
+        let kept = Arc::new(Kept { mails: Mutex::new(earlier), count: watch::Sender::new(count), folder });
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(serve(listener, Arc::clone(&kept), stopped));
         Ok(MailCatcher { address, kept, stop, serving })
@@ -103,7 +111,7 @@ impl MailCatcher {
         self.kept.lock().iter().cloned().collect()
     }
 
-    /// How many mails were caught since the start.
+    /// How many mails were caught, those that the folder had already included.
     pub fn count(&self) -> u64 {
         *self.kept.count.borrow()
     }
@@ -157,7 +165,47 @@ impl Kept {
 }
 
 async fn write(folder: &Path, number: u64, bytes: &[u8]) -> io::Result<()> {
-    tokio::fs::write(folder.join(format!("{number:06}.eml")), bytes).await
+    // Written beside and moved into place, so that who dies in between leaves no half mail.
+    let beside = folder.join(format!("{number:06}.part"));
+    tokio::fs::write(&beside, bytes).await?;
+    tokio::fs::rename(beside, folder.join(format!("{number:06}.eml"))).await
+}
+
+/// The mails that the folder has, oldest first; the last ones where there are too many.
+async fn left_over(folder: &Path) -> io::Result<VecDeque<CaughtMail>> {
+    let mut files: Vec<(u64, PathBuf)> = Vec::new();
+    let mut entries = tokio::fs::read_dir(folder).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let path = entry.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        if let Some(number) = number.filter(|_| path.extension().is_some_and(|ending| ending == "eml")) {
+            files.push((number, path));
+        }
+    }
+    files.sort_unstable();
+    let mut mails = VecDeque::new();
+    for (number, path) in files.split_off(files.len().saturating_sub(MAILS_MAX)) {
+        mails.push_back(CaughtMail { number, ..read_whole(&tokio::fs::read(path).await?) });
+    }
+    Ok(mails)
+}
+
+/// A mail without its envelope: sender and recipients as its head names them.
+fn read_whole(bytes: &[u8]) -> CaughtMail {
+    let head = |name: &str| {
+        let parsed = mailparse::parse_headers(bytes).ok();
+        let value = parsed.and_then(|(headers, _)| headers.get_first_header(name).map(mailparse::addrparse_header));
+        let addresses = value.and_then(Result::ok).map(mailparse::MailAddrList::into_inner).unwrap_or_default();
+        addresses.into_iter().flat_map(each).collect::<Vec<_>>()
+    };
+    CaughtMail { from: head("From").pop().unwrap_or_default(), to: head("To"), ..read(bytes) }
+}
+
+fn each(address: mailparse::MailAddr) -> Vec<String> {
+    match address {
+        mailparse::MailAddr::Single(single) => vec![single.addr],
+        mailparse::MailAddr::Group(group) => group.addrs.into_iter().map(|single| single.addr).collect(),
+    }
 }
 
 /// What a person wants to see of a mail; whatever cannot be read stays empty.

@@ -14,7 +14,7 @@ use crate::hence_calls::AccountId;
 use crate::outbox::{self, Message};
 
 /// Length of a trial.
-const TRIAL_DAYS: u32 = 30;
+pub const TRIAL_DAYS: u32 = 30;
 /// Longest extension at once.
 const EXTEND_DAYS_MAX: u32 = 365;
 /// Most hits in one report.

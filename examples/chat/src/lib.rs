@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use accounts::TRIAL_DAYS;
 pub use hence_calls::{AccountId, HenceCalls};
 pub use population::{Action, What, population};
 

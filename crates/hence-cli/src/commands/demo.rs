@@ -10,7 +10,12 @@ mod setting;
 
 use std::path::PathBuf;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use super::serve::interrupts;
+use crate::problem::Exit;
+use crate::session::Session;
 
 /// What to play.
 #[derive(Debug, clap::Args)]
@@ -32,19 +37,16 @@ pub(crate) struct DemoArgs {
     fresh: bool,
 }
 
-/// Plays the demo; the text is for people and goes to standard output, progress to standard error.
-pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    let setting = setting::Setting::open(&args).await?;
+/// Plays the demo; what came of it goes to standard output, progress to standard error.
+pub(crate) async fn run(session: &Session, args: &DemoArgs) -> anyhow::Result<Exit> {
+    let setting = setting::Setting::open(args).await?;
     let stop = CancellationToken::new();
-    let interrupt = stop.clone();
-    let signal = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupt.cancel();
-        }
-    });
+    let mut beside = JoinSet::new();
+    beside.spawn(interrupts(stop.clone()));
     let ended = play::play(&setting, &stop).await;
-    signal.abort();
+    beside.shutdown().await;
     let ended = ended?;
-    report::tell(&setting, ended).await?;
-    setting.close().await
+    report::tell(session, &setting, ended).await?;
+    setting.close().await?;
+    Ok(if ended.is_over { Exit::Done } else { Exit::Interrupted })
 }

@@ -22,8 +22,6 @@ use crate::session::Session;
 
 /// How often a line says how it goes.
 const REPORT: Duration = Duration::from_secs(60);
-/// The exit code of a process that was interrupted twice.
-const INTERRUPTED: i32 = 130;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DevArgs {
@@ -141,12 +139,12 @@ async fn serve(
 }
 
 /// Stops the engine at the first Ctrl-C (or SIGTERM) and the process at the second.
-async fn interrupts(stop: CancellationToken) {
+pub(super) async fn interrupts(stop: CancellationToken) {
     interrupted().await;
     output::note("stopping: what runs ends and is written; once more quits at once");
     stop.cancel();
     interrupted().await;
-    std::process::exit(INTERRUPTED);
+    std::process::exit(Exit::Interrupted.number().into());
 }
 
 #[cfg(unix)]

@@ -7,6 +7,7 @@ mod runner;
 
 mod configuration;
 mod definitions;
+mod demo;
 mod formats;
 mod import;
 mod preview;

@@ -77,6 +77,12 @@ impl Folder {
     }
 }
 
+/// Sends a signal by its name; the shell knows how, and is there wherever tests run.
+pub(crate) fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", "kill -$0 $1", name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "cannot send {name}");
+}
+
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
         Self {

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-use crate::runner::Folder;
+use crate::runner::{Folder, signal};
 
 const DEFINITION: &str = r#"
 [timeline]
@@ -64,6 +64,26 @@ fn dev_carries_out_what_is_due_and_catches_mails() {
     let mails = std::fs::read_dir(folder.path().join(".hence/mails")).unwrap();
     assert_eq!(mails.count(), 1);
     drop(engine);
+}
+
+#[test]
+fn ctrl_c_drains_and_a_second_one_quits_at_once() {
+    // A receiver that takes the connection and never answers.
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = Folder::new();
+    folder.write("timelines/slow.toml", "[timeline]\nname = 'slow'\nentity = 'account'\nanchor = 'created_at'\n\n[step.call]\ndo = { webhook = 'app', path = '/x', timeout = '5 minutes' }\n");
+    let address = receiver.local_addr().unwrap();
+    folder.write("hence.toml", &format!("[targets.app]\nurl = 'http://{address}'\nallow_private = true\n"));
+    let mut child = folder.command(&["serve"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("serving ")));
+    folder.done(&["enrol", "slow", "account/1"]);
+    let (_delivery, _) = receiver.accept().unwrap();
+    signal(&child, "INT");
+    assert!(lines.any(|line| line.starts_with("stopping: what runs ends")), "the first one drains");
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.json(&["upcoming"])["items"][0]["state"], "running");
 }
 
 #[test]

@@ -31,6 +31,23 @@ async fn conversations_are_answered_and_mails_kept() {
 }
 
 #[tokio::test]
+async fn numbers_go_on_behind_what_the_folder_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = MailCatcher::start(Some(folder.path().to_owned())).await.unwrap();
+    talk(first.address(), &format!("HELO x\r\n{}QUIT\r\n", mail("one", "a"))).await;
+    assert_eq!(first.stop().await.len(), 1);
+    let second = MailCatcher::start(Some(folder.path().to_owned())).await.unwrap();
+    assert_eq!(second.count(), 1);
+    talk(second.address(), &format!("HELO x\r\n{}QUIT\r\n", mail("two", "To: no head\n"))).await;
+    let mails = second.stop().await;
+    assert_eq!(mails.iter().map(|mail| (mail.number, mail.subject.as_str())).collect::<Vec<_>>(), [(1, "one"), (2, "two")]);
+    let mut files: Vec<String> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(files, ["000001.eml", "000002.eml"]);
+}
+
+#[tokio::test]
 async fn wrong_order_and_nonsense_are_refused() {
     let catcher = MailCatcher::start(None).await.unwrap();
     let text = "DATA\r\nRCPT TO:<b@x>\r\nMAIL TO:<x>\r\nMAIL FROM:<>\r\nMAIL FROM:<a@x>\r\nRCPT TO:<>\r\nRSET\r\nDATA\r\nBREW\r\n\r\nQUIT\r\n";

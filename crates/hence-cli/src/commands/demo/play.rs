@@ -3,27 +3,31 @@
 //! How far the play has come is written down after each action, so that it can be stopped at any time and go on.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chat::{Action, What};
-use hence::{Engine, EngineOptions, Summary};
-use indicatif::{ProgressBar, ProgressStyle};
+use hence::{Engine, EngineOptions};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::setting::Setting;
+use crate::output;
 
 /// The receiver fails for this long, beginning on this day: every switch-off within it is tried again.
 const OUTAGE: (i64, i64) = (24 * 32 + 6, 4);
+/// Without a terminal, a line is written each time that so many days have passed.
+const DAYS_TOLD: i64 = 4;
 
 /// How the play ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ended {
     pub(super) is_over: bool,
     pub(super) took: Duration,
-    pub(super) engine: Summary,
 }
 
 /// How far the play has come.
@@ -43,19 +47,20 @@ pub(super) async fn play(setting: &Setting, stop: &CancellationToken) -> anyhow:
         ended = &mut engine => bail!("the engine stopped by itself: {:?}", ended?),
     };
     engine_stop.cancel();
-    let summary = engine.await??;
+    engine.await??;
     let is_over = acted?;
     if is_over {
         std::fs::write(setting.dir.join("over"), "")?;
     }
-    Ok(Ended { is_over, took: began.elapsed(), engine: summary })
+    Ok(Ended { is_over, took: began.elapsed() })
 }
 
 /// Does every action; whether the end was reached.
 async fn act(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<bool> {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
     let mut progress = Progress::read(setting)?;
-    let bar = bar(setting);
+    let bar = Shown::new(setting);
+    let resumed_at = (progress.done > 0).then_some(progress.done);
     let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
     let fails_from = start + SignedDuration::from_hours(OUTAGE.0);
     for (index, action) in setting.actions.iter().enumerate().skip(progress.done) {
@@ -71,17 +76,20 @@ async fn act(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<bool
         if !arrive(setting, action.at, &bar, stop).await? {
             return Ok(false);
         }
-        one(setting, &http, action, &mut progress).await?;
+        // Who was killed may have done the last action and not have written it down.
+        if resumed_at != Some(index) || !was_done(setting, &http, index, &mut progress).await? {
+            one(setting, &http, action, &mut progress).await?;
+        }
         progress.done = index + 1;
         progress.write(setting)?;
     }
     let is_over = arrive(setting, setting.ends_at, &bar, stop).await?;
-    bar.finish_and_clear();
+    bar.finish();
     Ok(is_over)
 }
 
 /// Lets the virtual clock arrive; false when the play is to stop.
-async fn arrive(setting: &Setting, at: Timestamp, bar: &ProgressBar, stop: &CancellationToken) -> anyhow::Result<bool> {
+async fn arrive(setting: &Setting, at: Timestamp, bar: &Shown, stop: &CancellationToken) -> anyhow::Result<bool> {
     let mut now = setting.client.now().await?;
     if now < at {
         setting.client.advance(at).await?;
@@ -92,9 +100,7 @@ async fn arrive(setting: &Setting, at: Timestamp, bar: &ProgressBar, stop: &Canc
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
         now = setting.client.now().await?;
-        let hours = setting.ends_at.duration_since(now).as_hours();
-        bar.set_position(bar.length().unwrap_or(0).saturating_sub(u64::try_from(hours).unwrap_or(0)));
-        bar.set_message(format!("{} · {} mails", now.strftime("%a %d %b %H:%M"), setting.catcher.count()));
+        bar.show(setting, now);
     }
     Ok(!stop.is_cancelled())
 }
@@ -120,6 +126,32 @@ async fn one(setting: &Setting, http: &reqwest::Client, action: &Action, progres
     Ok(())
 }
 
+/// Whether the application has done that action already, by what it says of the account.
+async fn was_done(setting: &Setting, http: &reqwest::Client, index: usize, progress: &mut Progress) -> anyhow::Result<bool> {
+    let action = &setting.actions[index];
+    let accounts: Value = serde_json::from_str(&http.get(format!("{}/accounts", setting.app_url)).send().await?.text().await?)?;
+    let find = |is: &dyn Fn(&Value) -> bool| accounts.as_array().into_iter().flatten().find(|account| is(account));
+    if let What::Signup { email, .. } = &action.what {
+        let known = find(&|account| account["email"] == email.as_str()).and_then(|account| account["id"].as_i64());
+        progress.numbers.extend(known.map(|number| (action.account, number)));
+        return Ok(known.is_some());
+    }
+    let number = progress.numbers.get(&action.account);
+    let Some(account) = find(&|account| account["id"].as_i64().as_ref() == number) else { return Ok(false) };
+    Ok(match &action.what {
+        What::Pay => !account["paid_at"].is_null(),
+        What::Close => account["status"] == "closed",
+        What::Timezone { timezone } => account["timezone"] == timezone.as_str(),
+        What::Extend { .. } => {
+            let extended = setting.actions[..=index].iter().filter(|other| other.account == action.account);
+            let days = extended.map(|other| if let What::Extend { days } = other.what { days } else { 0 }).sum::<u32>();
+            account["trial_days"] == chat::TRIAL_DAYS + days
+        }
+        // Seen twice is as good as seen once.
+        What::Usage { .. } | What::Signup { .. } => false,
+    })
+}
+
 async fn post(http: &reqwest::Client, url: &str, body: &Value) -> anyhow::Result<Value> {
     let answer = http.post(url).json(body).send().await?;
     let status = answer.status();
@@ -130,14 +162,44 @@ async fn post(http: &reqwest::Client, url: &str, body: &Value) -> anyhow::Result
     Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-fn bar(setting: &Setting) -> ProgressBar {
-    let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
-    let hours = u64::try_from(setting.ends_at.duration_since(start).as_hours()).unwrap_or(0);
-    let bar = ProgressBar::new(hours);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}") {
-        bar.set_style(style);
+/// How far it is: a bar for a person at a terminal, else a line every few days of the play.
+struct Shown {
+    bar: ProgressBar,
+    start: Timestamp,
+    /// The last day that a line was written for; none where a bar is drawn.
+    told: Option<AtomicI64>,
+}
+
+impl Shown {
+    fn new(setting: &Setting) -> Self {
+        let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
+        let hours = u64::try_from(setting.ends_at.duration_since(start).as_hours()).unwrap_or(0);
+        let is_terminal = std::io::stderr().is_terminal();
+        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(hours), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, start, told: (!is_terminal).then(AtomicI64::default) }
     }
-    bar
+
+    fn show(&self, setting: &Setting, now: Timestamp) {
+        let hours = setting.ends_at.duration_since(now).as_hours();
+        self.bar.set_position(self.bar.length().unwrap_or(0).saturating_sub(u64::try_from(hours).unwrap_or(0)));
+        let (local, mails) = (now.strftime("%a %d %b %H:%M"), setting.catcher.count());
+        self.bar.set_message(format!("{local} · {mails} mails"));
+        let day = now.duration_since(self.start).as_hours() / 24;
+        if let Some(told) = &self.told
+            && day >= told.load(Ordering::Relaxed) + DAYS_TOLD
+        {
+            told.store(day, Ordering::Relaxed);
+            output::note(&format!("day {day}: {local} UTC, {mails} mails"));
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Progress {
