@@ -82,6 +82,16 @@ impl Now {
     }
 }
 
+/// The nearest of the known words, or all of them.
+pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), known)).min();
+    match near {
+        Some((distance, near)) if distance <= 2 => format!("did you mean `{near}`?"),
+        Some(_) => format!("known here: {}", known.join(", ")),
+        None => "none is known yet".to_owned(),
+    }
+}
+
 /// A name, an id or an entity.
 /// # Errors
 /// HNC-0330: it does not look like one.

@@ -16,10 +16,16 @@ use serde_json::Value;
 
 use crate::cli::Format;
 
+/// From this width on, a table has room to say instants twice.
+const WIDE_ENOUGH: usize = 96;
+/// However narrow the terminal, so many characters stand beside an indentation.
+const WORDS_MIN: usize = 24;
+
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const PLAIN: Style = Style::new();
 
 /// A line of data.
 pub(crate) fn line(text: &str) {
@@ -127,6 +133,38 @@ pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// How many characters fit beside each other, where a person looks.
+pub(crate) fn width() -> Option<usize> {
+    if is_terminal() { Table::new().width().map(usize::from) } else { None }
+}
+
+/// A line of data that is folded between words where it is too long for the terminal; what follows stands below the indentation.
+pub(crate) fn folded(indent: usize, style: Style, text: &str) {
+    let width = width().map_or(usize::MAX, |width| width.max(indent + WORDS_MIN));
+    for row in fold(indent, text, width) {
+        line(&format!("{style}{row}{style:#}"));
+    }
+}
+
+fn fold(indent: usize, text: &str, width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    let (mut row, mut length) = (String::new(), 0);
+    for (index, word) in text.split(' ').enumerate() {
+        let count = word.chars().count();
+        if index > 0 && length > indent && length + 1 + count > width {
+            rows.push(std::mem::replace(&mut row, " ".repeat(indent)));
+            length = indent;
+        } else if index > 0 {
+            row.push(' ');
+            length += 1;
+        }
+        row.push_str(word);
+        length += count;
+    }
+    rows.push(row);
+    rows
+}
+
 /// A table with these headings.
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
@@ -153,14 +191,29 @@ pub(crate) struct Times {
     pub(crate) zone: TimeZone,
     /// The same zone, as the core's sentences take it.
     pub(crate) words: Zone,
-    pub(crate) is_relative: bool,
+    /// How wide the terminal is, where there is one.
+    pub(crate) width: Option<usize>,
     pub(crate) is_wide: bool,
 }
 
 impl Times {
-    /// `in 3 days · 2026-03-27 09:00 UTC` on a terminal, RFC 3339 when piped.
+    /// In a table: `in 3 days · 2026-03-27 09:00 UTC` on a terminal, only the second half on a narrow one, RFC 3339 when piped.
     pub(crate) fn cell(&self, at: Timestamp) -> String {
-        if self.is_relative { format!("{} · {}", self.seen_from_now(at), self.local(at)) } else { at.to_string() }
+        match self.width {
+            None => at.to_string(),
+            Some(width) if width < WIDE_ENOUGH && !self.is_wide => self.minute(at),
+            Some(_) => format!("{} · {}", self.seen_from_now(at), self.minute(at)),
+        }
+    }
+
+    /// To the minute: `2026-03-27 09:00 UTC`.
+    pub(crate) fn minute(&self, at: Timestamp) -> String {
+        at.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
+    }
+
+    /// In a sentence: `2026-03-27 09:00 UTC (in 3 days)` on a terminal, RFC 3339 when piped.
+    pub(crate) fn said(&self, at: Timestamp) -> String {
+        if self.width.is_some() { format!("{} ({})", self.local(at), self.seen_from_now(at)) } else { at.to_string() }
     }
 
     /// The same, a dash for none.
@@ -173,7 +226,7 @@ impl Times {
         reason.sentence(&self.words)
     }
 
-    /// `2026-03-27 09:00 UTC`.
+    /// To the second, where it has some: `2026-03-27 09:00:12 UTC`.
     pub(crate) fn local(&self, at: Timestamp) -> String {
         let zoned = at.to_zoned_datetime(self.zone.clone());
         let pattern = if zoned.datetime().time().second() == 0 { "%Y-%m-%d %H:%M %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
@@ -205,6 +258,15 @@ pub(crate) fn rough(span: SignedDuration) -> String {
     String::new()
 }
 
+/// The text where it fits, else its beginning.
+pub(crate) fn cut(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(length.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
 /// A bar whose length is `count` of `largest`, in eighths of a character; never empty for a count above zero.
 pub(crate) fn bar(count: u64, largest: u64, width: u64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -223,7 +285,7 @@ mod tests {
 
     fn check(seconds: i64, expected: &str) {
         let now = Timestamp::UNIX_EPOCH;
-        let times = Times { now, zone: TimeZone::UTC, words: Zone::utc(), is_relative: true, is_wide: false };
+        let times = Times { now, zone: TimeZone::UTC, words: Zone::utc(), width: Some(80), is_wide: false };
         assert_eq!(times.seen_from_now(now + SignedDuration::from_secs(seconds)), expected);
     }
 
@@ -234,6 +296,17 @@ mod tests {
         check(-90, "1 minute ago");
         check(3 * 86_400, "in 3 days");
         check(-7_200, "2 hours ago");
+    }
+
+    #[test]
+    fn long_lines_are_folded_between_words() {
+        let check = |indent, text: &str, expected: &[&str]| assert_eq!(fold(indent, text, 12), expected);
+        check(2, "- one two three four", &["- one two", "  three four"]);
+        check(0, "short", &["short"]);
+        check(2, "  - a-word-that-is-too-long b", &["  -", "  a-word-that-is-too-long", "  b"]);
+        assert_eq!(fold(4, "  - one  two", usize::MAX), ["  - one  two"]);
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abc def", 5), "abc…");
     }
 
     #[test]

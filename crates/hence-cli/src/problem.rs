@@ -155,7 +155,7 @@ impl From<hence::store::Error> for Problem {
                 Self::new("HNC-0326", message, Exit::Conflict).help("another engine goes on with this store")
             }
             StoreErrorKind::Missing => Self::new("HNC-0327", message, Exit::Unreachable)
-                .help("begin with `hence init`, or say where it is with `--store sqlite:PATH`"),
+                .help("`hence dev`, `hence serve` and `hence enrol` make it; or say where it is with `--store sqlite:PATH`"),
             StoreErrorKind::NewerSchema { .. } => {
                 Self::new("HNC-0327", message, Exit::Unreachable).help("use the newer `hence` that wrote it")
             }

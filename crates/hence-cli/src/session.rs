@@ -143,11 +143,10 @@ impl Session {
     /// # Errors
     /// HNC-0330: the zone is not known.
     pub(crate) fn times(&self, now: Timestamp) -> Result<Times, Problem> {
-        let is_terminal = output::is_terminal();
         let (zone, name) = (self.zone()?, self.global.tz.as_deref().unwrap_or("UTC"));
         // jiff has just found the zone under that name.
         let words = Zone::parse(name).unwrap_or_else(|_| Zone::utc());
-        Ok(Times { now, zone, words, is_relative: is_terminal, is_wide: self.is_wide() })
+        Ok(Times { now, zone, words, width: output::width(), is_wide: self.is_wide() })
     }
 
     /// The zone that local times are read and written in.

@@ -84,10 +84,15 @@ async fn definition(session: &Session, client: &Client, name: &Name) -> Result<A
         return Ok(Arc::clone(definition));
     }
     let unknown = || {
-        let known: Vec<String> = client.library().all_current().map(|definition| definition.name.to_string()).collect();
-        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        let library = client.library();
+        let files = session.definition_paths(&[]).and_then(|paths| definitions::read(&paths)).unwrap_or_default();
+        let in_files = files.iter().filter_map(|file| file.loaded.as_ref().ok()).map(|loaded| loaded.definition.name.as_str());
+        let mut known: Vec<&str> = library.all_current().map(|definition| definition.name.as_str()).chain(in_files).collect();
+        known.sort_unstable();
+        known.dedup();
+        let suggestion = input::suggestion(name.as_str(), &known);
         Problem::new("HNC-0301", format!("timeline `{name}` is not defined"), Exit::NotFound)
-            .help(format!("stored are: {known}; files are looked for in {}", session.global.place()))
+            .help(format!("{suggestion} (files are looked for in {})", session.global.place()))
     };
     let paths = session.definition_paths(&[])?;
     if !paths.iter().all(|path| path.exists()) {

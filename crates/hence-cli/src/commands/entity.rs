@@ -93,15 +93,18 @@ async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
     let bold = output::BOLD;
     output::line(&format!("{bold}{entity}{bold:#}"));
     for timeline in &snapshot.timelines {
-        let since = times.cell(timeline.enrolled_at);
+        let since = times.said(timeline.enrolled_at);
         let (name, run, status) = (&timeline.name, timeline.run, timeline.status.as_str());
         output::line(&format!("{} {name} run {run}: {status}, enrolled {since}", timeline.id));
         for (name, at) in &timeline.given {
-            output::line(&format!("  {name} = {}", times.cell(*at)));
+            output::line(&format!("  {name} = {}", times.said(*at)));
         }
-        output::line(&format!("  facts {}", timeline.facts));
+        output::folded(4, output::PLAIN, &format!("  facts {}", timeline.facts));
     }
     output::line(&format!("{bold}ahead{bold:#}"));
+    if snapshot.live.is_empty() {
+        output::line("  nothing");
+    }
     for task in &snapshot.live {
         output::line(&format!("  {}  {} {} ({})", times.cell(task.due_at), task.step, task.state, task.id));
     }
@@ -109,7 +112,8 @@ async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
     for record in snapshot.records.iter().rev().take(RECORDS_SHOWN) {
         let step = record.step.as_ref().map(|step| format!("{step} ")).unwrap_or_default();
         let why = times.sentence(&record.reason);
-        output::line(&format!("  {}  {step}{}: {why}", times.cell(record.at), history::word(record)));
+        let text = format!("  {}  {step}{}: {why}", times.cell(record.at), history::word(record));
+        output::folded(4, output::PLAIN, &text);
     }
     if snapshot.records.len() > RECORDS_SHOWN {
         output::note(&format!("all of it: `hence history {entity} --oldest-first`"));

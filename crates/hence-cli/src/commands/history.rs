@@ -3,12 +3,15 @@
 use hence::core::history::{Record, RecordKind};
 use hence::store::port::{Cursor, HistoryFilter, HistoryOrder, PageRequest};
 
-use super::upcoming;
+use super::upcoming::{self, Asked};
 use crate::input::{Now, parsed, parsed_if};
-use crate::output::{self, Answer};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
+
+/// A reason of which less could be shown is left out.
+const REASON_MIN: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -70,7 +73,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         return Ok(Exit::Done);
     }
     if page.items.is_empty() {
-        output::note("nothing has happened yet; what is ahead: `hence upcoming`");
+        let what = Asked { of: args.of.as_deref(), timeline: args.timeline.as_deref(), step: args.step.as_deref() };
+        output::note(&what.nothing(&client.library(), "nothing has happened", "what is ahead: `hence upcoming`"));
         return Ok(Exit::Done);
     }
     let times = session.times(now.at)?;
@@ -78,7 +82,11 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     if times.is_wide {
         headings.splice(5..5, ["due", "attempt", "timeline", "seq"]);
     }
-    let mut table = output::table(&headings);
+    let is_one = times.width.is_some() && filter.entity.is_some() && !times.is_wide;
+    if is_one {
+        headings.retain(|heading| *heading != "entity");
+    }
+    let mut rows = Vec::new();
     for row in &page.items {
         let record = &row.record;
         let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -96,11 +104,43 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
             cells.push(row.seq.to_string());
         }
         cells.push(times.sentence(&record.reason));
-        table.add_row(cells);
+        if is_one {
+            cells.remove(1);
+        }
+        rows.push(cells);
     }
+    let is_cut = cut_last(&mut headings, &mut rows, &times);
+    let mut table = output::table(&headings);
+    table.add_rows(rows);
     output::show(&table);
+    if is_cut {
+        output::note("every reason to its end: `-o wide`; all about one task: `hence why TASK`");
+    }
     upcoming::more(page.next.as_ref());
     Ok(Exit::Done)
+}
+
+/// Cuts the last cells to what the terminal leaves for them, so that a record stays on its line, or takes the column out where too
+/// little is left; whether any was cut.
+fn cut_last(headings: &mut Vec<&str>, rows: &mut [Vec<String>], times: &Times) -> bool {
+    let Some(width) = times.width.filter(|_| !times.is_wide) else { return false };
+    let widest = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let columns = headings.len().saturating_sub(1);
+    // A blank stands on either side of each cell.
+    let taken: usize = (0..columns).map(|column| widest(column).max(headings[column].len()) + 2).sum();
+    let left = width.saturating_sub(taken + 2);
+    if left < REASON_MIN {
+        headings.truncate(columns);
+        rows.iter_mut().for_each(|row| row.truncate(columns));
+        return true;
+    }
+    let mut is_cut = false;
+    for text in rows.iter_mut().filter_map(|row| row.last_mut()) {
+        let whole = std::mem::take(text);
+        *text = output::cut(&whole, left);
+        is_cut |= *text != whole;
+    }
+    is_cut
 }
 
 /// What a record tells in one word: the outcome where there is one.

@@ -156,8 +156,11 @@ fn json_of(line: &Line) -> Value {
 
 /// A drawn timeline: one mark for each end, with the time between them.
 fn show(lines: &[Line], begins_at: Timestamp, times: &Times) {
-    output::line(&format!("{}  ┬", times.local(begins_at)));
-    let blank = " ".repeat(times.local(begins_at).chars().count());
+    // The names of a zone in winter and in summer may differ in length.
+    let widest =
+        lines.iter().map(|line| line.at).chain([begins_at]).map(|at| times.minute(at).chars().count()).max().unwrap_or(0);
+    let blank = " ".repeat(widest);
+    output::line(&format!("{:<widest$}  ┬", times.minute(begins_at)));
     let mut before = begins_at;
     for line in lines {
         if line.at > before {
@@ -170,7 +173,8 @@ fn show(lines: &[Line], begins_at: Timestamp, times: &Times) {
             _ => "●",
         };
         let because = times.sentence(&line.reason);
-        output::line(&format!("{}  {mark} {} {}: {because}", times.local(line.at), line.step, line.outcome));
+        let text = format!("{:<widest$}  {mark} {} {}: {because}", times.minute(line.at), line.step, line.outcome);
+        output::folded(blank.len() + 4, output::PLAIN, &text);
     }
     if lines.is_empty() {
         output::line(&format!("{blank}  nothing happens"));

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use hence::store::sqlite::OpenMode;
 use hence::{Client, Engine, Summary};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::definitions;
+use crate::input::Now;
 use crate::output::{self, rough};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -30,6 +32,9 @@ pub(crate) struct DevArgs {
     /// Which clock the store follows; a virtual one stands still until `hence clock advance`
     #[arg(long, value_enum)]
     clock: Option<ClockKind>,
+    /// Where a clock that becomes virtual stands at first [default: now]
+    #[arg(long, value_name = "INSTANT", requires = "clock")]
+    start: Option<String>,
 }
 
 /// Which clock a store follows.
@@ -62,7 +67,11 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
     write_log();
     session.use_development_store()?;
     let client = begin(&session).await?;
-    set_clock(&client, args.clock).await?;
+    let start = match &args.start {
+        Some(text) => Some(Now { at: client.now().await?, zone: session.zone()? }.instant(text)?),
+        None => None,
+    };
+    set_clock(&client, args.clock, start).await?;
     let catcher = match session.config()?.mail {
         Some(_) => None,
         None => Some(transports::Catcher::start(&session).await?),
@@ -82,11 +91,11 @@ fn write_log() {
     let _ = log.try_init();
 }
 
-async fn set_clock(client: &Client, wanted: Option<ClockKind>) -> Result<(), Problem> {
+async fn set_clock(client: &Client, wanted: Option<ClockKind>, start: Option<Timestamp>) -> Result<(), Problem> {
     let reading = client.clock().read().await?;
     match (wanted, reading.target) {
         (Some(ClockKind::Virtual), None) => {
-            client.clock().make_virtual(reading.now).await?;
+            client.clock().make_virtual(start.unwrap_or(reading.now)).await?;
             output::note("the clock is virtual and stands still; from another terminal: `hence clock advance '1 day'`");
         }
         (Some(ClockKind::Real), Some(_)) => {

@@ -86,7 +86,12 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let counts = |pairs: Vec<String>| if pairs.is_empty() { "none".to_owned() } else { pairs.join(", ") };
     let waiting = match &inbox.oldest {
         None => "empty".to_owned(),
-        Some(oldest) => format!("{}, the oldest about {}: {}", inbox.count, oldest.entity(), times.cell_or_dash(inbox.since())),
+        Some(oldest) => format!(
+            "{}, the oldest about {}: {}",
+            inbox.count,
+            oldest.entity(),
+            inbox.since().map_or_else(|| "-".to_owned(), |at| times.said(at))
+        ),
     };
     let rows = [
         ("store", format!("{store} ({}, schema {})", identity.store_id, identity.schema_version)),
@@ -95,7 +100,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
         ("entities", totals.entities.to_string()),
         ("ahead", counts(totals.live.iter().map(|(state, count)| format!("{count} {state}")).collect())),
         ("ended", counts(totals.finished.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect())),
-        ("next start", times.cell_or_dash(totals.next_wake_at)),
+        ("next start", totals.next_wake_at.map_or_else(|| "-".to_owned(), |at| times.said(at))),
         ("inbox", waiting),
     ];
     for (name, value) in rows {

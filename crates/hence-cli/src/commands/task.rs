@@ -98,14 +98,14 @@ async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
         ("entity", view.origin.entity.to_string()),
         ("step", view.origin.step.to_string()),
         ("state", state.map_or_else(|| ended.unwrap_or_default(), |state| state.to_string())),
-        ("planned", times.cell(view.origin.created_at)),
+        ("planned", times.said(view.origin.created_at)),
     ];
     if let Some(timeline) = &view.timeline {
         rows.push(("timeline", format!("{} ({}), run {}", timeline.name, timeline.id, timeline.run)));
     }
     if let Some(task) = &view.live {
-        rows.push(("due", times.cell(task.due_at)));
-        rows.push(("starts", times.cell(task.wake_at)));
+        rows.push(("due", times.said(task.due_at)));
+        rows.push(("starts", times.said(task.wake_at)));
         rows.push(("attempts", task.attempt.to_string()));
     }
     for (name, value) in rows {

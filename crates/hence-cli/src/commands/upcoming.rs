@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use hence::core::library::Library;
 use hence::core::task::TaskState;
 use hence::store::port::{CountOf, CountSpan, CountsFilter, Cursor, Page, PageRequest, UpcomingFilter};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::input::{Now, parsed, parsed_if};
+use crate::input::{Now, parsed, parsed_if, suggestion};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -94,25 +95,63 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().upcoming(&filter, request).await?;
     if !session.give(|| Answer::list(wire::page(&page, wire::task), "items", "id")) {
-        list(&page, &times);
+        if page.items.is_empty() {
+            let what = Asked { of: args.entity.as_deref(), timeline: args.timeline.as_deref(), step: args.step.as_deref() };
+            output::note(&what.nothing(&client.library(), "nothing is ahead", "what was: `hence history`"));
+            return Ok(Exit::Done);
+        }
+        list(&page, &times, filter.entity.is_some());
     }
     Ok(Exit::Done)
 }
 
-/// Writes tasks as a table; says so where there are none, or more.
-pub(crate) fn list(page: &Page<hence::core::task::Task>, times: &Times) {
-    if page.items.is_empty() {
-        return output::note("nothing is ahead; what was: `hence history`");
+/// What a list was asked for, to say why it may be empty.
+pub(super) struct Asked<'a> {
+    pub(super) of: Option<&'a str>,
+    pub(super) timeline: Option<&'a str>,
+    pub(super) step: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// Says that there is nothing, and what to do next: the nearest name where one was asked for that is not known.
+    pub(super) fn nothing(&self, library: &Library, nothing: &str, elsewhere: &str) -> String {
+        let timelines: Vec<&str> = library.all_current().map(|definition| definition.name.as_str()).collect();
+        let steps: Vec<&str> =
+            library.all_current().flat_map(|definition| definition.steps.iter().map(|step| step.name.as_str())).collect();
+        for (word, name, known) in [("timeline", self.timeline, timelines), ("step", self.step, steps)] {
+            if let Some(name) = name.filter(|name| !known.contains(name)) {
+                return format!("{nothing}: there is no {word} `{name}`; {}", suggestion(name, &known));
+            }
+        }
+        match self.of {
+            Some(of) if of.contains('/') || of.starts_with("task_") => {
+                format!("{nothing} for {of}; all about it: `hence why {of}`")
+            }
+            _ if self.timeline.is_some() || self.step.is_some() => format!("{nothing} that fits; {elsewhere}"),
+            _ if library.all_current().next().is_none() => {
+                format!("{nothing}: nobody is enrolled; begin with `hence enrol TIMELINE ENTITY`")
+            }
+            _ => format!("{nothing}; {elsewhere}"),
+        }
     }
+}
+
+/// Writes tasks as a table; says so where there are more.
+fn list(page: &Page<hence::core::task::Task>, times: &Times, is_one: bool) {
+    // On a terminal, the entity that was asked for need not be said again on each line.
+    let is_one = is_one && times.width.is_some() && !times.is_wide;
     let mut headings = vec!["due", "entity", "step", "state", "task"];
     if times.is_wide {
         headings.extend(["starts", "attempts", "timeline", "why"]);
+    }
+    if is_one {
+        headings.remove(1);
     }
     let mut table = output::table(&headings);
     for task in &page.items {
         let mut state = task.state.to_string();
         if task.state == TaskState::Scheduled && task.attempt > 0 {
-            state.push_str(&format!(", next try {}", times.cell(task.wake_at)));
+            state.push_str(&format!(", next try {}", times.local(task.wake_at)));
         } else if task.due_at < times.now && task.state == TaskState::Scheduled {
             state.push_str(", late");
         }
@@ -121,6 +160,9 @@ pub(crate) fn list(page: &Page<hence::core::task::Task>, times: &Times) {
         if times.is_wide {
             let timeline = task.timeline.map_or_else(|| "-".to_owned(), |id| id.to_string());
             cells.extend([times.cell(task.wake_at), task.attempt.to_string(), timeline, times.sentence(&task.reason)]);
+        }
+        if is_one {
+            cells.remove(1);
         }
         table.add_row(cells);
     }
@@ -167,7 +209,7 @@ async fn chart(session: &Session, client: &hence::Client, filter: &CountsFilter,
     let pattern = if filter.span == CountSpan::Day { "%Y-%m-%d UTC" } else { "%Y-%m-%d %H:00 UTC" };
     let cyan = output::CYAN;
     for (begins_at, count) in &sums {
-        let head = if times.is_relative { begins_at.strftime(pattern).to_string() } else { begins_at.to_string() };
+        let head = if times.width.is_some() { begins_at.strftime(pattern).to_string() } else { begins_at.to_string() };
         output::line(&format!("{head}  {count:>6} {cyan}{}{cyan:#}", output::bar(*count, largest, BAR_WIDTH)));
     }
     Ok(Exit::Done)

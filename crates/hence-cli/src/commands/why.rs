@@ -14,7 +14,7 @@ use hence::store::port::TaskView;
 use serde_json::{Value, json};
 
 use super::{entity, history, task};
-use crate::input::{parsed, parsed_if};
+use crate::input::{parsed, parsed_if, suggestion};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -40,10 +40,9 @@ pub(crate) struct Because {
 impl Because {
     /// Writes it for people.
     pub(crate) fn show(&self) {
-        let bold = output::BOLD;
-        output::line(&format!("{bold}{}{bold:#}", self.headline));
+        output::folded(2, output::BOLD, &self.headline);
         for reason in &self.reasons {
-            output::line(&format!("  - {reason}"));
+            output::folded(4, output::PLAIN, &format!("  - {reason}"));
         }
     }
 
@@ -77,10 +76,13 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let snapshot = snapshot.ok_or_else(|| entity::unknown(&key))?;
     let answers = of_entity(&client, (&snapshot, step.as_ref()), &times).await?;
     if answers.is_empty() {
-        let what = step.map_or_else(|| "any step".to_owned(), |step| format!("step `{step}`"));
-        return Err(
-            Problem::not_found(format!("no timeline of {key} has {what}")).help(format!("see all of it with `hence why {key}`"))
-        );
+        let what = step.as_ref().map_or_else(|| "any step".to_owned(), |step| format!("step `{step}`"));
+        let library = client.library();
+        let versions = snapshot.timelines.iter().filter_map(|timeline| library.version(&timeline.definition));
+        let known: Vec<&str> = versions.flat_map(|definition| definition.steps.iter().map(|step| step.name.as_str())).collect();
+        let near = step.map(|step| format!("{} ", suggestion(step.as_str(), &known))).unwrap_or_default();
+        return Err(Problem::not_found(format!("no timeline of {key} has {what}"))
+            .help(format!("{near}See all of it with `hence why {key}`")));
     }
     if !session.give(|| document(&key, &answers)) {
         answers.iter().for_each(Because::show);
@@ -105,11 +107,11 @@ pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
         (None, Some(row)) => format!("{name} {} ({})", ending(&row.record, times), origin.id),
         (None, None) => format!("{name} is gone ({})", origin.id),
     };
-    let mut reasons = vec![format!("planned {}: {}", times.cell(origin.created_at), times.sentence(&origin.reason))];
+    let mut reasons = vec![format!("planned {}: {}", times.said(origin.created_at), times.sentence(&origin.reason))];
     let mut data = vec![wire::reason(&origin.reason)];
     for row in &view.records {
         let record = &row.record;
-        reasons.push(format!("{} {}: {}", history::word(record), times.cell(record.at), times.sentence(&record.reason)));
+        reasons.push(format!("{} {}: {}", history::word(record), times.said(record.at), times.sentence(&record.reason)));
         data.push(wire::reason(&record.reason));
     }
     Because { step: origin.step.to_string(), task: Some(origin.id), headline, reasons, data }
@@ -117,17 +119,17 @@ pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
 
 /// How a task stands that is not final: `is due in 3 days`.
 fn standing(task: &Task, times: &Times) -> String {
-    let due = times.cell(task.due_at);
+    let due = times.said(task.due_at);
     match task.state {
         TaskState::Held => {
             format!("waits for a person since it was held; it was due {due}. Let it go on with `hence task release {}`", task.id)
         }
         TaskState::Running if task.answer_awaited => {
-            format!("is delivered; the receiver answers until {}", times.cell(task.wake_at))
+            format!("is delivered; the receiver answers until {}", times.said(task.wake_at))
         }
         TaskState::Running => format!("is running, attempt {}; it was due {due}", task.attempt),
         _ if task.attempt > 0 => {
-            format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.cell(task.wake_at))
+            format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.said(task.wake_at))
         }
         _ if task.due_at < times.now => format!("is late: it was due {due} and starts as soon as an engine is free for it"),
         _ => format!("will happen {due}"),
@@ -136,10 +138,10 @@ fn standing(task: &Task, times: &Times) -> String {
 
 /// How a task ended: `ended done, 2 hours ago`.
 fn ending(record: &Record, times: &Times) -> String {
-    let due = record.due_at.map(|at| format!("; it was due {}", times.cell(at))).unwrap_or_default();
+    let due = record.due_at.map(|at| format!("; it was due {}", times.said(at))).unwrap_or_default();
     match record.kind {
-        RecordKind::Done => format!("happened {}: {}{due}", times.cell(record.at), history::word(record)),
-        _ => format!("did not happen: {} {}{due}", history::word(record), times.cell(record.at)),
+        RecordKind::Done => format!("happened {}: {}{due}", times.said(record.at), history::word(record)),
+        _ => format!("did not happen: {} {}{due}", history::word(record), times.said(record.at)),
     }
 }
 
@@ -201,7 +203,7 @@ fn absent(client: &Client, (snapshot, timeline): (&EntitySnapshot, &Timeline), t
     });
     let mut answers: Vec<Because> = Vec::new();
     for absent in planned.absent {
-        let due = absent.due_at.map(|at| format!(", which would be due {}", times.cell(at))).unwrap_or_default();
+        let due = absent.due_at.map(|at| format!(", which would be due {}", times.said(at))).unwrap_or_default();
         answers.push(Because {
             headline: format!("{} of {} is not ahead{due}", absent.step, snapshot.entity),
             step: absent.step.to_string(),

@@ -7,6 +7,7 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::input::suggestion;
 use crate::problem::Problem;
 
 /// The keys of each section; `*` stands for any name.
@@ -126,12 +127,4 @@ fn check_keys(section: &str, path: &str, tree: &Value, name: &str) -> Result<(),
         check_keys(&join(section, if is_any { "*" } else { key }), &join(path, key), value, name)?;
     }
     Ok(())
-}
-
-fn suggestion(key: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
-    match near {
-        Some((distance, near)) if distance <= 2 => format!("did you mean `{near}`?"),
-        _ => format!("known here: {}", known.join(", ")),
-    }
 }

@@ -14,8 +14,9 @@ const PLAY: [&str; 6] = ["demo", "--dir", "play", "--accounts", "40", "--json"];
 fn play_until(folder: &Folder, day: &str, then: impl FnOnce(&mut Child)) -> (i32, String) {
     let mut child = folder.command(&PLAY).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let is_told = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with(day));
-    assert!(is_told, "the play ended before {day}");
+    let mut said = Vec::new();
+    let is_told = lines.by_ref().map_while(Result::ok).inspect(|line| said.push(line.clone())).any(|line| line.starts_with(day));
+    assert!(is_told, "the play ended before {day} {said:?}");
     then(&mut child);
     // Its pipe is read to the end, so that it can go on writing.
     lines.for_each(drop);

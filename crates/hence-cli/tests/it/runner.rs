@@ -1,7 +1,8 @@
 //! A folder of its own and the built binary in it: what it says, and how it ends.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -77,8 +78,42 @@ impl Folder {
     }
 }
 
+/// An engine in a process of its own, killed at the end.
+pub(crate) struct Engine(Child);
+
+impl Engine {
+    /// Begins and waits until it says that it serves.
+    pub(crate) fn begin(folder: &Folder, arguments: &[&str]) -> Self {
+        Self::of(folder.command(arguments))
+    }
+
+    /// The same of a command; what it says once it serves goes nowhere.
+    pub(crate) fn of(command: Command) -> Self {
+        Self(waits_for(command, "serving "))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn waits_for(mut command: Command, says: &str) -> Child {
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = Vec::new();
+    let has_said =
+        lines.by_ref().map_while(Result::ok).inspect(|line| said.push(line.clone())).any(|line| line.starts_with(says));
+    assert!(has_said, "{command:?} ended before it said {says:?}: {said:?}");
+    // Its pipe stays open until it ends.
+    std::thread::spawn(move || lines.count());
+    child
+}
+
 /// Sends a signal by its name; the shell knows how, and is there wherever tests run.
-pub(crate) fn signal(child: &std::process::Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("sh").args(["-c", "kill -$0 $1", name, &child.id().to_string()]).status().unwrap();
     assert!(sent.success(), "cannot send {name}");
 }

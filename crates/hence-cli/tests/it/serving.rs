@@ -2,9 +2,9 @@
 //! with `--wait`, a process that is killed when the test ends, and a receiver that is not there.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use crate::runner::{Folder, signal};
+use crate::runner::{Engine, Folder, signal};
 
 const DEFINITION: &str = r#"
 [timeline]
@@ -18,29 +18,6 @@ do = { log = "hello {entity}" }
 due = "2 days"
 do = { email = "hello", to = "a@example.com" }
 "#;
-
-/// An engine in a process of its own, killed at the end.
-struct Running(Child);
-
-impl Running {
-    /// Begins and waits until it says that it serves.
-    fn begin(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = folder.command(arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let serves = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with("serving "));
-        assert!(serves, "hence {arguments:?} ended before it served");
-        // What it says later goes nowhere, but its pipe stays open until it ends.
-        std::thread::spawn(move || lines.count());
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn outcomes(folder: &Folder) -> Vec<String> {
     let history = folder.json(&["history", "--kind", "done", "--oldest-first"]);
@@ -56,7 +33,7 @@ fn dev_carries_out_what_is_due_and_catches_mails() {
     let store = ["--store", "sqlite:world.db"];
     folder.done(&[&["clock", "virtual", "2026-03-02T10:00Z"], &store[..]].concat());
     std::fs::write(folder.path().join("hence.toml"), "[store]\nurl = 'sqlite:world.db'\n").unwrap();
-    let engine = Running::begin(&folder, &["dev", "--store", "sqlite:world.db"]);
+    let engine = Engine::begin(&folder, &["dev", "--store", "sqlite:world.db"]);
     folder.done(&["enrol", "greeting", "account/1"]);
     folder.done(&["clock", "advance", "3 days", "--wait"]);
     assert_eq!(outcomes(&folder), ["2026-03-03T10:00:00Z greet", "2026-03-04T10:00:00Z mail"]);
@@ -90,7 +67,7 @@ fn ctrl_c_drains_and_a_second_one_quits_at_once() {
 fn second_engine_is_refused() {
     let folder = Folder::new();
     folder.write("timelines/greeting.toml", DEFINITION);
-    let engine = Running::begin(&folder, &["serve"]);
+    let engine = Engine::begin(&folder, &["serve"]);
     folder.refused(&["serve"], 6, "error[HNC-0326]");
     drop(engine);
 }

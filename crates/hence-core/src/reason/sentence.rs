@@ -39,7 +39,8 @@ impl Reason {
                 format!("enrolled by {actor}, run {run}; definition {definition} {version}")
             }
             Self::Event { name, at, actor, data, text } => {
-                let carried = if data.is_null() { String::new() } else { format!(" with {data}") };
+                let is_empty = data.is_null() || data.as_object().is_some_and(serde_json::Map::is_empty);
+                let carried = if is_empty { String::new() } else { format!(" with {data}") };
                 let word = text.as_ref().map_or_else(String::new, |text| format!(" ({text})"));
                 format!("{name}{carried} on {}, told by {actor}{word}", instant(*at, zone))
             }

@@ -188,9 +188,10 @@ impl Shown {
         self.bar.set_position(self.bar.length().unwrap_or(0).saturating_sub(u64::try_from(hours).unwrap_or(0)));
         let (local, mails) = (now.strftime("%a %d %b %H:%M"), setting.catcher.count());
         self.bar.set_message(format!("{local} · {mails} mails"));
-        let day = now.duration_since(self.start).as_hours() / 24;
+        // Whole groups of days, so that the same days are told however often the play was stopped.
+        let day = now.duration_since(self.start).as_hours() / 24 / DAYS_TOLD * DAYS_TOLD;
         if let Some(told) = &self.told
-            && day >= told.load(Ordering::Relaxed) + DAYS_TOLD
+            && day > told.load(Ordering::Relaxed)
         {
             told.store(day, Ordering::Relaxed);
             output::note(&format!("day {day}: {local} UTC, {mails} mails"));
