@@ -1,7 +1,7 @@
 //! The JSON that reading commands print: `snake_case`, RFC 3339 in UTC, ids as text, reasons as data. Fields are only ever added.
 
 use hence::core::history::Record;
-use hence::core::task::Task;
+use hence::core::task::{Task, TaskState};
 use hence::core::timeline::Timeline;
 use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Page, Totals};
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ pub(crate) fn task(task: &Task) -> Value {
         "due_at": task.due_at.to_string(),
         "wake_at": task.wake_at.to_string(),
         "attempt": task.attempt,
+        "fence": (task.state == TaskState::Running).then(|| task.fence.0.to_string()),
         "started_at": task.started_at.map(|at| at.to_string()),
         "answer_awaited": task.answer_awaited,
         "cancel_asked": task.cancel_asked,

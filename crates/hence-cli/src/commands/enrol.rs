@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hence::core::definition::Definition;
 use hence::core::name::{EntityKey, Name};
 use hence::{Client, Enrolment, Telling, Told};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::event;
 use crate::definitions;
@@ -59,7 +59,9 @@ async fn one(
     (entity, definition): (EntityKey, &Definition),
     (args, now): (&Args, &Now),
 ) -> Result<Exit, Problem> {
-    let mut enrolment = Enrolment::new(definition.name.clone(), entity.clone()).facts(input::object(args.facts.as_deref())?);
+    let facts = input::object(args.facts.as_deref())?;
+    let missing = not_given(definition, &facts);
+    let mut enrolment = Enrolment::new(definition.name.clone(), entity.clone()).facts(facts);
     for (name, at) in now.instants(&args.given)? {
         enrolment = enrolment.given(name, at);
     }
@@ -74,8 +76,22 @@ async fn one(
         return Ok(Exit::Done);
     }
     event::say(&told, &format!("{entity} enrolled in {name}"))?;
+    if matches!(told, Told::CarriedOut) && !missing.is_empty() {
+        output::note(&format!("warning: {} not given; a step that needs it is tried again until it is told", missing.join(", ")));
+    }
     output::note(&format!("next: `hence upcoming {entity}`, `hence why {entity}`"));
     Ok(Exit::Done)
+}
+
+/// Facts that may not be null, that nobody reads from elsewhere, and that these facts lack.
+fn not_given(definition: &Definition, facts: &Value) -> Vec<String> {
+    let pushed = definition.facts.iter().filter(|(_, group)| group.source.is_none());
+    let needed = pushed.flat_map(|(name, group)| {
+        let fields = group.fields.iter().filter(|(_, kind)| !kind.nullable);
+        fields.map(move |(field, _)| (name.as_str(), field.as_str()))
+    });
+    let lacks = |(group, field): &(&str, &str)| facts[*group][*field].is_null();
+    needed.filter(lacks).map(|(group, field)| format!("`{group}.{field}`")).collect()
 }
 
 /// The current definition of that name: as stored, or else from the configured files, which are then stored.

@@ -1,5 +1,8 @@
 //! `hence task`: looking at tasks, and deciding about them.
 
+mod complete;
+mod schedule;
+
 use hence::core::name::TaskId;
 use hence::core::task::{Task, TaskState};
 use hence::store::port::TaskView;
@@ -22,6 +25,10 @@ pub(crate) enum Command {
         /// Such as task_7
         id: String,
     },
+    /// Schedule one task that no timeline wants
+    Schedule(schedule::Args),
+    /// End an attempt whose receiver said that it answers later
+    Complete(complete::Args),
     /// Cancel tasks: they never start
     Cancel(Which),
     /// Let tasks wait for a person
@@ -71,6 +78,8 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
     match command {
         Command::List(args) => upcoming::run(session, args).await,
         Command::Show { id } => show(session, parsed(id)?).await,
+        Command::Schedule(args) => schedule::run(session, args).await,
+        Command::Complete(args) => complete::run(session, args).await,
         Command::Cancel(which) => each(session, which, &Deed::Cancel).await,
         Command::Hold(which) => each(session, which, &Deed::Hold).await,
         Command::Release(which) => each(session, which, &Deed::Release).await,
@@ -107,6 +116,9 @@ async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
         rows.push(("due", times.said(task.due_at)));
         rows.push(("starts", times.said(task.wake_at)));
         rows.push(("attempts", task.attempt.to_string()));
+        if task.state == TaskState::Running {
+            rows.push(("fence", task.fence.0.to_string()));
+        }
     }
     for (name, value) in rows {
         table.add_row([name.to_owned(), value]);

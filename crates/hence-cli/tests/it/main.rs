@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod formats;
 mod import;
+mod operating;
 mod preview;
 mod serving;
 mod telling;

@@ -100,6 +100,17 @@ fn what_does_not_fit_is_refused_with_its_exit_code() {
 }
 
 #[test]
+fn facts_that_a_timeline_needs_and_nobody_gave_are_named() {
+    let folder = Folder::trial();
+    let bare = folder.run(&["enrol", "trial", "account/1"]);
+    assert_eq!(bare.exit, 0, "{bare:?}");
+    assert!(bare.err.contains("warning: `account.email` not given"), "{bare:?}");
+    assert!(!folder.run(&["enrol", "trial", "account/2", "--facts", FACTS]).err.contains("warning"));
+    folder.write("rows.csv", "id,account.email\n3,c@example.com\n4,\n");
+    assert!(folder.run(&["enrol", "trial", "--from", "rows.csv"]).err.contains("warning: some rows lack `account.email`"));
+}
+
+#[test]
 fn same_key_tells_once() {
     let folder = Folder::trial();
     folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);

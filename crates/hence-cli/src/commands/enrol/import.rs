@@ -4,7 +4,7 @@
 
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use hence::{Client, Enrolment, Telling, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use super::not_given;
 use crate::input::Now;
 use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
@@ -70,9 +71,15 @@ pub(super) async fn run(session: &Session, import: Import<'_>) -> Result<Exit, P
         let message = format!("{} of {} rows cannot be enrolled; nothing was written", bad.len(), bad.len() + good.len());
         return Err(Problem::usage("HNC-0332", message).help("mend them, or enrol the others with `--partial`"));
     }
+    let lacking: BTreeSet<String> =
+        good.iter().flat_map(|(_, enrolment)| not_given(&import.definition, &enrolment.facts)).collect();
     let (tally, refused) = import.write(good).await?;
     show(import.path, &refused);
     report(session, &import, (&tally, bad.len() + refused.len()));
+    if !lacking.is_empty() {
+        let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
+        output::note(&format!("warning: some rows lack {names}; a step that needs it is tried again until it is told"));
+    }
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Usage })
 }
 
