@@ -1,6 +1,6 @@
 //! What every command works with: the arguments that are the same for all, the configuration, the store and the clock to show times by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use hence::core::calendar::Zone;
@@ -59,7 +59,7 @@ impl Session {
         let mut config = self.load()?;
         let development = development_store(&config);
         if self.global.store.is_none() && !config.store.exists() && development.exists() {
-            output::note(&format!("on the store of `hence dev`: {}", development.display()));
+            output::note(&format!("on the store of `hence dev`: {}", shorter(&development).display()));
             config.store = development;
         }
         Ok(self.config.get_or_init(|| config))
@@ -111,9 +111,7 @@ impl Session {
         if !given.is_empty() {
             return Ok(given.to_vec());
         }
-        let current = std::env::current_dir().unwrap_or_default();
-        let shorter = |path: &PathBuf| path.strip_prefix(&current).map_or_else(|_| path.clone(), PathBuf::from);
-        Ok(self.config()?.timelines.iter().map(shorter).collect())
+        Ok(self.config()?.timelines.iter().map(|path| shorter(path)).collect())
     }
 
     /// The configured store.
@@ -156,6 +154,12 @@ impl Session {
             Problem::usage("HNC-0330", format!("the zone `{name}` is not known")).help("name one as in `Europe/Oslo`")
         })
     }
+}
+
+/// The path as seen from the current folder, where it lies below.
+fn shorter(path: &Path) -> PathBuf {
+    let current = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&current).map_or_else(|_| path.to_owned(), PathBuf::from)
 }
 
 /// Where `hence dev` keeps its store.

@@ -200,12 +200,18 @@ fn verdict(twice: &[String], cut_short: &[String]) -> String {
 }
 
 fn next(text: &mut String, setting: &Setting) -> anyhow::Result<()> {
+    // As it was called, so that the lines can be copied also where it is not on the path.
+    let called = std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "hence".to_owned());
     let config = setting.dir.join("hence.toml");
-    let config = config.display();
+    let begin = format!("{called} -c {}", config.display());
     writeln!(text, "\nLook deeper into the store it leaves behind:")?;
-    writeln!(text, "  hence -c {config} upcoming                      what is still ahead")?;
-    writeln!(text, "  hence -c {config} history account/1             what happened to one account")?;
-    writeln!(text, "  hence -c {config} why account/2 remind          why it was or was not reminded")?;
-    writeln!(text, "  hence -c {config} upcoming --count day          a chart of what is ahead")?;
+    for (command, what) in [
+        ("upcoming", "what is still ahead"),
+        ("history account/1", "what happened to one account"),
+        ("why account/2 remind", "why it was, or was not, reminded"),
+        ("upcoming --count day", "a chart of what is ahead"),
+    ] {
+        writeln!(text, "  # {what}\n  {begin} {command}")?;
+    }
     Ok(())
 }

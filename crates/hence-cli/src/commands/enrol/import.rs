@@ -164,7 +164,7 @@ impl Import<'_> {
 fn progress(rows: usize) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(rows as u64), target);
-    let style = ProgressStyle::with_template("enrolling {bar:40} {human_pos}/{human_len} ({per_sec}, {eta} to go)");
+    let style = ProgressStyle::with_template("enrolling {bar:40} {human_pos}/{human_len} ({eta} to go)");
     if let Ok(style) = style {
         bar.set_style(style);
     }
