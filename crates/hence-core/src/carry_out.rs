@@ -85,7 +85,7 @@ pub fn finish(
     now: Timestamp,
 ) -> Result<ChangeSet, Refused> {
     let mut work = Work::new(snapshot, library, now);
-    let transition = task.apply(event, now)?;
+    let transition = task.apply(with_origin(task, event), now)?;
     let is_over = transition.task.state.is_final();
     let cause = format!("{} {}", task.step, transition.task.state);
     work.transit(task, transition);
@@ -95,6 +95,17 @@ pub fn finish(
         work.changes.planned_from = None;
     }
     Ok(work.changes)
+}
+
+/// A person's move also says where the task stood before.
+fn with_origin(task: &Task, event: TaskEvent) -> TaskEvent {
+    match event {
+        TaskEvent::Move { due_at, reason: because @ Reason::Person { .. } } => {
+            let reason = Reason::Moved { from: task.due_at, cause: String::new(), because: Box::new(because) };
+            TaskEvent::Move { due_at, reason }
+        }
+        other => other,
+    }
 }
 
 /// A new task that does what an ended one did, at once; linked to it by its reason. `action` is that of an ad-hoc task.

@@ -5,6 +5,7 @@
 //! the waiting tasks but for one thing: an occurrence that is waiting or running is still the current one of its recurrence.
 //! Leaves to others: comparing with what is stored (`reconcile`), deciding at the moment of firing (`decide`).
 
+mod again;
 mod recurring;
 mod told;
 
@@ -87,6 +88,8 @@ pub struct EndedTask {
     pub due_at: Timestamp,
     /// When it ended.
     pub finished_at: Timestamp,
+    /// Whether it was cancelled only because the plan no longer had it; if the plan wants it again, it is made again.
+    pub is_withdrawn: bool,
 }
 
 impl EndedTask {
@@ -100,6 +103,7 @@ impl EndedTask {
             outcome: record.outcome.clone()?,
             due_at: record.due_at?,
             finished_at: record.at,
+            is_withdrawn: matches!(record.reason, Reason::Unplanned { .. }),
         })
     }
 }
@@ -313,14 +317,16 @@ impl<'a> Planner<'a> {
             Ok(wanted) => wanted,
             Err(absent) => return self.plan.absent.push(*absent),
         };
-        let ended = self.input.ended.iter().rfind(|task| task.step == wanted.step && task.occurrence == wanted.occurrence);
+        let is_same = |task: &&EndedTask| task.step == wanted.step && again::base_of(&task.occurrence) == wanted.occurrence;
+        let ended = self.input.ended.iter().filter(is_same).rfind(|task| !task.is_withdrawn);
         let at = ended.map_or(wanted.due_at, |task| task.due_at);
         self.first_due.entry(&step.name).or_insert(at);
         if let Some(task) = ended {
             let text = format!("{} {}", task.id, task.outcome);
             return self.leave_out(step, wanted.occurrence, Some(task.due_at), Reason::Note { text });
         }
-        self.plan.wanted.push(wanted);
+        let withdrawn = self.input.ended.iter().filter(is_same).count();
+        self.plan.wanted.push(Wanted { occurrence: again::key_of(&wanted.occurrence, withdrawn), ..wanted });
     }
 
     /// Takes out what would come after the step it must be before.
@@ -349,14 +355,19 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// How a step came first that something had to be before: it is under way.
+pub(crate) const STARTED: &str = "started";
+/// How a step came first that something had to be before: it is over.
+pub(crate) const ENDED: &str = "ended";
+
 /// Whether the step that something must be before has started or ended, and the reason if so.
 pub(crate) fn passed(before: &Name, ended: &[EndedTask], live: &[Task]) -> Option<Reason> {
     let reason = |how: &str, at| Some(Reason::Before { step: before.to_string(), how: how.to_owned(), at });
     if let Some(task) = ended.iter().find(|task| &task.step == before && task.outcome != "cancelled") {
-        return reason("ended", task.finished_at);
+        return reason(ENDED, task.finished_at);
     }
     let started = live.iter().find(|task| &task.step == before && task.attempt > 0);
-    started.and_then(|task| reason("started", task.started_at.unwrap_or(task.due_at)))
+    started.and_then(|task| reason(STARTED, task.started_at.unwrap_or(task.due_at)))
 }
 
 fn rule_of(step: &Step) -> DueRule {

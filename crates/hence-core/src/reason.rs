@@ -7,3 +7,14 @@ mod format;
 mod sentence;
 
 pub use format::Reason;
+
+impl Reason {
+    /// Whether a person, or a program in its own name, wanted it so.
+    pub fn is_of_person(&self) -> bool {
+        match self {
+            Self::Person { .. } => true,
+            Self::Moved { because, .. } => because.is_of_person(),
+            _ => false,
+        }
+    }
+}

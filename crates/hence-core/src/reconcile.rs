@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::name::{EntityKey, Fence, TaskId, TimelineId};
-use crate::plan::{Absent, Plan, Wanted};
+use crate::plan::{self, Absent, Plan, Wanted};
 use crate::reason::Reason;
 use crate::task::{Task, TaskEvent, TaskState, Transition};
 
@@ -65,7 +65,8 @@ fn is_of(task: &Task, wanted: &Wanted) -> bool {
 
 fn keep_or_move(task: &Task, wanted: &Wanted, cause: &str, now: Timestamp, changes: &mut Changes) {
     let is_same = task.due_at == wanted.due_at || task.state == TaskState::Running;
-    if is_same {
+    // Where a person has put it, there it stays until an event cancels it.
+    if is_same || task.reason.is_of_person() {
         changes.kept += 1;
         return;
     }
@@ -77,14 +78,20 @@ fn keep_or_move(task: &Task, wanted: &Wanted, cause: &str, now: Timestamp, chang
 
 fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut Changes) {
     let absent = absence_of(task, plan);
-    let because =
-        absent.map_or_else(|| Reason::Note { text: "the plan has no such step".to_owned() }, |absent| absent.reason.clone());
+    let because = absent.map_or_else(|| replaced(task, plan), |absent| absent.reason.clone());
     let is_event = matches!(because, Reason::Event { .. });
     let is_under_way = task.state == TaskState::Running;
     // What a person wanted done again stands beside the plan; only an event takes it back.
-    let is_wanted_by_person = matches!(task.reason, Reason::Person { .. });
+    let is_wanted_by_person = task.reason.is_of_person();
     if (is_under_way && (task.cancel_asked || !is_event)) || (is_wanted_by_person && !is_event) {
         changes.kept += 1;
+        return;
+    }
+    // What it had to come before has begun, so it cannot be wanted again: that is its end, and not the work of anybody.
+    if matches!(&because, Reason::Before { how, .. } if how == plan::STARTED || how == plan::ENDED) {
+        if let Ok(transition) = task.apply(TaskEvent::Skip { reason: because }, now) {
+            changes.transitions.push((task.clone(), transition));
+        }
         return;
     }
     let reason = if is_event || matches!(because, Reason::Unplanned { .. }) {
@@ -95,6 +102,16 @@ fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut C
     if let Ok(transition) = task.apply(TaskEvent::Cancel { reason }, now) {
         changes.transitions.push((task.clone(), transition));
     }
+}
+
+/// Why a task is not wanted whose step has another one instead, or is no step of the definition.
+fn replaced(task: &Task, plan: &Plan) -> Reason {
+    let text = match plan.wanted.iter().find(|wanted| wanted.step == task.step) {
+        Some(other) if other.occurrence.is_empty() => format!("{} is planned anew", task.step),
+        Some(other) => format!("the next {} is that of {}", task.step, other.occurrence),
+        None => "the plan has no such step".to_owned(),
+    };
+    Reason::Note { text }
 }
 
 /// The plan's word on a step and occurrence, else on the step as a whole.

@@ -15,8 +15,8 @@ mod rule;
 
 use std::fmt;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{CalendarError, CalendarErrorKind, Offset, Resolved, Shift, Zone};
 use crate::due::{Due, DueStep, shift_step};
@@ -112,6 +112,31 @@ impl Recurrence {
     /// `last` may also be of an older start or zone: then it is the first one with a later nominal time.
     pub fn next_after(&self, last: &Nominal, start: &Start, zone: &Zone) -> Option<Occurrence> {
         self.find(Some(last), start, zone)
+    }
+
+    /// The newest occurrence that is not after `until`; `None` when there is none.
+    ///
+    /// Looks back from `until` in doubling steps, then halves, so that years of occurrences are not walked through.
+    pub fn newest_until(&self, until: Timestamp, start: &Start, zone: &Zone) -> Option<Occurrence> {
+        let after = |back: SignedDuration| {
+            let last = Nominal::Instant(until.checked_sub(back).ok()?);
+            self.next_after(&last, start, zone).filter(|found| found.at <= until)
+        };
+        let mut newest = self.first(start, zone).filter(|found| found.at <= until)?;
+        let (mut none, mut some) = (SignedDuration::ZERO, start.at.duration_until(until));
+        while some - none > SignedDuration::from_secs(1) {
+            // Near `until` first: what comes often is found within a few steps.
+            let step = ((some - none).as_secs() / 2).min(none.as_secs()).max(1);
+            let middle = none + SignedDuration::from_secs(step);
+            match after(middle) {
+                Some(found) => (some, newest) = (middle, found),
+                None => none = middle,
+            }
+        }
+        while let Some(next) = self.next_after(&newest.nominal, start, zone).filter(|next| next.at <= until) {
+            newest = next;
+        }
+        Some(newest)
     }
 
     /// What it is, in a few words: `every 7 days, 4 times`.

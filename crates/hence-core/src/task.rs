@@ -147,6 +147,11 @@ pub enum TaskEvent {
         /// Who or what says so.
         reason: Reason,
     },
+    /// It is waiting for something that is past: the step it had to come before.
+    Skip {
+        /// Which step, and what became of it.
+        reason: Reason,
+    },
     /// Its instant changed.
     Move {
         /// The new instant.
@@ -270,6 +275,10 @@ impl Task {
             TaskEvent::End { fence, end } => self.end(fence, end, now),
             TaskEvent::TakeOver { may_repeat } => self.take_over(may_repeat, now),
             TaskEvent::Cancel { reason } => Ok(self.cancel(reason, now)),
+            TaskEvent::Skip { reason } => match self.state {
+                TaskState::Scheduled | TaskState::Held => Ok(self.to(TaskState::Skipped, RecordKind::Skipped, reason, now)),
+                state => Err(Refused::NotNow { state, wanted: "skipped" }),
+            },
             TaskEvent::Move { due_at, reason } => self.shift(due_at, reason, now),
             TaskEvent::Hold { reason } => match self.state {
                 TaskState::Scheduled => Ok(self.to(TaskState::Held, RecordKind::Held, reason, now)),
@@ -387,7 +396,8 @@ impl Task {
         if self.state == TaskState::Running {
             return Err(Refused::NotNow { state: self.state, wanted: "moved" });
         }
-        let mut moved = self.to(self.state, RecordKind::Moved, reason, now);
+        let mut moved = self.to(self.state, RecordKind::Moved, reason.clone(), now);
+        moved.task.reason = reason;
         moved.task.due_at = due_at;
         moved.task.wake_at = due_at;
         if let Some(record) = &mut moved.record {

@@ -64,6 +64,9 @@ impl Reason {
             Self::Unplanned { cause, because } => {
                 format!("no longer wanted after {}: {}", happened(cause), because.sentence(zone))
             }
+            Self::Moved { from, because, .. } if because.is_of_person() => {
+                format!("moved from {}, {}", instant(*from, zone), because.sentence(zone))
+            }
             Self::Moved { from, cause, because } => {
                 format!("moved from {} after {}: {}", instant(*from, zone), happened(cause), because.sentence(zone))
             }

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use hence_core::calendar::Zone;
 use hence_core::carry_out::{self, WishResult};
 use hence_core::definition::Definition;
 use hence_core::library::Library;
-use hence_core::name::{EntityKey, WishId};
+use hence_core::name::{EntityKey, Fence, WishId};
+use hence_core::reason::Reason;
+use hence_core::task::{AttemptEnd, TaskEvent};
 use hence_core::timeline::EntitySnapshot;
 use hence_core::wish::{StoredWish, Wish};
 use jiff::Timestamp;
@@ -165,17 +168,131 @@ do = { log = "{entity}" }
 #[test]
 fn an_anchor_that_is_a_fact_moves_what_is_pending() {
     let mut world = World::new(ANCHORED);
-    let mut begin = enrol();
-    if let Wish::Enrol { given, .. } = &mut begin {
-        given.clear();
-    }
-    assert_eq!(world.tell("2026-03-02T09:00:00Z", begin), WishResult::Enrolled);
+    assert_eq!(world.tell("2026-03-02T09:00:00Z", enrol_bare()), WishResult::Enrolled);
     assert_eq!(world.tasks(), Vec::<String>::new());
     for day in ["2026-04-01T10:00:00Z", "2026-04-02T10:00:00Z"] {
         let facts = json!({ "account": { "started_at": day } });
         world.tell("2026-03-03T09:00:00Z", Wish::PutFacts { entity: account(), facts });
         assert_eq!(world.tasks(), [format!("weekly {day} scheduled")]);
     }
+}
+
+/// Tells wishes of one after another and compares the waiting tasks, with their occurrences, after the last.
+fn check_ahead(definition: &str, told: &[(&str, Wish)], expected: &[&str]) {
+    let mut world = World::new(definition);
+    for (at, wish) in told {
+        let result = world.tell(at, wish.clone());
+        assert!(!matches!(result, WishResult::Refused { .. }), "{result:?}");
+    }
+    let ahead = world.snapshot.live.iter().map(|task| format!("{} [{}] {}", task.step, task.occurrence, task.due_at));
+    let mut ahead: Vec<String> = ahead.collect();
+    ahead.sort();
+    assert_eq!(ahead, expected);
+}
+
+/// An enrolment that gives no instant.
+fn enrol_bare() -> Wish {
+    let mut wish = enrol();
+    if let Wish::Enrol { given, .. } = &mut wish {
+        given.clear();
+    }
+    wish
+}
+
+fn started_at(at: Value) -> Wish {
+    Wish::PutFacts { entity: account(), facts: json!({ "account": { "started_at": at } }) }
+}
+
+const ENDING: &str = r#"
+[timeline]
+name = "trial"
+entity = "account"
+anchor = "created_at"
+[facts.account]
+fields = { started_at = "time?", email = "string?", timezone = "string?", status = "string?" }
+[step.remind]
+due = "25 days"
+before = "end"
+do = { log = "{entity}" }
+[step.end]
+anchor = "account.started_at"
+due = "0 days"
+do = { log = "{entity}" }
+"#;
+
+#[test]
+fn what_was_withdrawn_comes_back_when_the_plan_wants_it_again() {
+    let end = |at: &str| started_at(json!(at));
+    let mut told = vec![("2026-03-02T09:00:00Z", enrol()), ("2026-03-03T09:00:00Z", end("2026-04-01T09:00:00Z"))];
+    check_ahead(ENDING, &told, &["end [] 2026-04-01T09:00:00Z", "remind [] 2026-03-27T09:00:00Z"]);
+    told.push(("2026-03-04T09:00:00Z", end("2026-03-10T09:00:00Z")));
+    check_ahead(ENDING, &told, &["end [] 2026-03-10T09:00:00Z"]);
+    told.push(("2026-03-05T09:00:00Z", end("2026-05-01T09:00:00Z")));
+    check_ahead(ENDING, &told, &["end [] 2026-05-01T09:00:00Z", "remind [~2] 2026-03-27T09:00:00Z"]);
+}
+
+#[test]
+fn an_occurrence_that_was_shifted_away_and_back_comes_once_more() {
+    let away = started_at(json!("2026-04-08T10:00:00Z"));
+    let first = started_at(json!("2026-04-01T10:00:00Z"));
+    let unknown = started_at(Value::Null);
+    let day = "2026-03-03T09:00:00Z";
+    let mut told = vec![("2026-03-02T09:00:00Z", enrol_bare()), (day, first.clone())];
+    check_ahead(ANCHORED, &told, &["weekly [2026-04-01T10:00] 2026-04-01T10:00:00Z"]);
+    told.push((day, away));
+    check_ahead(ANCHORED, &told, &["weekly [2026-04-08T10:00] 2026-04-08T10:00:00Z"]);
+    told.push((day, first.clone()));
+    check_ahead(ANCHORED, &told, &["weekly [2026-04-01T10:00~2] 2026-04-01T10:00:00Z"]);
+    told.push((day, unknown));
+    check_ahead(ANCHORED, &told, &[]);
+    told.push((day, first));
+    check_ahead(ANCHORED, &told, &["weekly [2026-04-01T10:00~3] 2026-04-01T10:00:00Z"]);
+}
+
+#[test]
+fn of_the_occurrences_before_the_enrolment_only_the_newest_is_made_up_for() {
+    let endless = ANCHORED.replace("times = 3", "");
+    let mut told =
+        vec![("2026-03-02T09:00:00Z", enrol_bare()), ("2026-03-02T10:00:00Z", started_at(json!("2023-03-01T10:00:00Z")))];
+    check_ahead(&endless, &told, &["weekly [2026-02-25T10:00] 2026-02-25T10:00:00Z"]);
+    told[1].1 = started_at(json!("2026-03-01T10:00:00Z"));
+    check_ahead(&endless, &told, &["weekly [2026-03-01T10:00] 2026-03-01T10:00:00Z"]);
+}
+
+#[test]
+fn what_had_to_come_before_a_step_that_has_ended_is_skipped() {
+    let mut world = World::new(ENDING);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    world.tell("2026-03-03T09:00:00Z", started_at(json!("2026-04-01T09:00:00Z")));
+    let end = world.snapshot.live.iter().find(|task| task.step.as_str() == "end").cloned().unwrap();
+    let begun = end.apply(TaskEvent::Start { fence: Fence(9) }, at("2026-03-20T09:00:00Z")).unwrap().task;
+    world.snapshot.live.retain(|task| task.id != begun.id);
+    world.snapshot.live.push(begun.clone());
+    let reason = Reason::Note { text: "run early".to_owned() };
+    let done = AttemptEnd::Done { outcome: "done".parse().unwrap(), reason };
+    let event = TaskEvent::End { fence: Fence(9), end: done };
+    let changes = carry_out::finish(&world.snapshot, &begun, event, &world.library, at("2026-03-20T09:00:01Z")).unwrap();
+    world.snapshot.apply(&changes);
+    assert_eq!(world.tasks(), Vec::<String>::new());
+    assert_eq!(world.kinds(), ["enrolled", "facts", "done", "skipped", "ended"]);
+}
+
+#[test]
+fn where_a_person_put_a_task_it_stays_until_an_event_cancels_it() {
+    let mut world = World::new(TRIAL);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    let expire = world.snapshot.live.iter().find(|task| task.step.as_str() == "expire").cloned().unwrap();
+    let reason = Reason::Person { actor: "anna".to_owned(), text: "they asked for a week".to_owned() };
+    let later = TaskEvent::Move { due_at: at("2026-05-01T08:00:00Z"), reason };
+    let moved = carry_out::finish(&world.snapshot, &expire, later, &world.library, at("2026-03-03T09:00:00Z")).unwrap();
+    world.snapshot.apply(&moved);
+    let told = world.snapshot.records.last().unwrap().reason.sentence(&Zone::utc());
+    assert_eq!(told, "moved from Wed 2026-04-01 08:00 (UTC), asked for by anna: they asked for a week");
+    let zone = json!({ "account": { "timezone": "America/New_York" } });
+    world.tell("2026-03-10T09:00:00Z", event("account.timezone_changed", Value::Null, zone));
+    assert_eq!(world.tasks(), ["expire 2026-05-01T08:00:00Z scheduled", "remind 2026-03-27T13:00:00Z scheduled"]);
+    world.tell("2026-03-11T09:00:00Z", event("account.paid", Value::Null, Value::Null));
+    assert_eq!(world.tasks(), Vec::<String>::new());
 }
 
 fn wishes() -> Vec<(&'static str, Wish)> {

@@ -307,6 +307,14 @@ proptest! {
             prop_assert!(pair[0].at < pair[1].at, "{:?}", pair);
             prop_assert!(pair[0].key() < pair[1].key(), "{:?}", pair);
         }
+        for later in [0, 1, 59, 3_600, 90_000] {
+            let until = found[found.len() / 2].at + SignedDuration::from_secs(later);
+            if until < found[found.len() - 1].at {
+                let walked = found.iter().rfind(|occurrence| occurrence.at <= until).copied();
+                prop_assert_eq!(recurrence.newest_until(until, &start, &zone), walked);
+            }
+        }
+        prop_assert_eq!(recurrence.newest_until(at - SignedDuration::from_secs(1), &start, &zone), None);
         for occurrence in &found {
             let read: Nominal = occurrence.key().parse().unwrap();
             prop_assert_eq!(read, occurrence.nominal);

@@ -48,6 +48,7 @@ fn events(fence: Fence) -> Vec<(&'static str, TaskEvent)> {
         ("take over", TaskEvent::TakeOver { may_repeat: true }),
         ("take over, at most once", TaskEvent::TakeOver { may_repeat: false }),
         ("cancel", TaskEvent::Cancel { reason: note() }),
+        ("skip", TaskEvent::Skip { reason: note() }),
         ("move", TaskEvent::Move { due_at: later, reason: note() }),
         ("hold", TaskEvent::Hold { reason: note() }),
         ("release", TaskEvent::Release { reason: note() }),
@@ -117,7 +118,7 @@ fn an_outdated_attempt_ends_nothing() {
 
 proptest! {
     #[test]
-    fn folding_the_history_gives_the_state(story in prop::collection::vec(0_usize..16, 0..40)) {
+    fn folding_the_history_gives_the_state(story in prop::collection::vec(0_usize..17, 0..40)) {
         let mut task = task(TaskState::Scheduled);
         let mut records: Vec<Record> = Vec::new();
         for step in story {
