@@ -131,6 +131,8 @@ impl From<hence::Error> for Problem {
             ErrorKind::Store(error) => error.into(),
             ErrorKind::Definition(problems) => Self::new("HNC-0325", Problems(problems).to_string(), Exit::Definitions)
                 .help("run `hence check` to see each problem with its place"),
+            ErrorKind::Refused { code: code @ "HNC-0326", problem } => Self::new(code, problem, Exit::Conflict)
+                .help("one engine serves a store; stop the other one first, or leave it running: every command works beside it"),
             ErrorKind::Refused { code, problem } => Self::new(code, problem, Exit::Conflict),
             ErrorKind::NotFound(what) => Self::not_found(format!("{what} is not known"))
                 .help("list what is known with `hence upcoming` and `hence history`"),
@@ -149,11 +151,6 @@ impl From<hence::store::Error> for Problem {
             source = cause.source();
         }
         match error.kind() {
-            StoreErrorKind::LeaseHeld { .. } => Self::new("HNC-0326", message, Exit::Conflict)
-                .help("one engine serves a store; stop the other one first, or leave it running: every command works beside it"),
-            StoreErrorKind::FenceLost => {
-                Self::new("HNC-0326", message, Exit::Conflict).help("another engine goes on with this store")
-            }
             StoreErrorKind::Missing => Self::new("HNC-0327", message, Exit::Unreachable)
                 .help("`hence dev`, `hence serve` and `hence enrol` make it; or say where it is with `--store sqlite:PATH`"),
             StoreErrorKind::NewerSchema { .. } => {

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod reason;
 pub mod reconcile;
 pub mod recurrence;
+pub mod shard;
 pub mod simulate;
 pub mod spread;
 pub mod task;

@@ -64,13 +64,6 @@ CREATE TABLE history (
   reason text not null
 );
 
-CREATE TABLE lease (
-  shard integer primary key,
-  node text not null,
-  epoch integer not null,
-  renewed_at integer not null
-);
-
 CREATE TABLE live (
   id integer primary key,
   wake_at integer not null,
@@ -85,10 +78,25 @@ CREATE TABLE live (
   flags integer not null
 );
 
+CREATE TABLE node (
+  name text primary key,
+  beat integer not null,
+  joined_at integer not null,
+  beaten_at integer not null,
+  is_leaving integer not null,
+  notice text                 -- what people should know of it
+) without rowid;
+
 CREATE TABLE sequence (
   name text primary key,
   last integer not null
 ) without rowid;
+
+CREATE TABLE shard (
+  number integer primary key,
+  epoch integer not null,
+  holder text                 -- a node; null while it is free
+);
 
 CREATE TABLE step (
   id integer primary key,

@@ -65,8 +65,10 @@ pub fn checks() -> Vec<Check> {
         starts: due_tasks_start_earliest_first, nothing_starts_early, a_start_raises_the_fence, an_outdated_lease_starts_nothing,
             cancelled_task_never_starts, one_task_of_an_entity_runs_at_a_time, an_awaited_answer_blocks_and_a_held_task_does_not,
             a_wish_prevents_the_start, a_range_starts_fresh_tasks_beside_a_backlog, the_look_ahead_pages_without_gaps;
-        leases: one_node_holds_the_lease, a_dead_node_is_replaced_at_once, a_released_lease_is_free, a_new_epoch_outdates_the_old,
-            orphans_are_those_of_older_leases, overdue_answers_are_found;
+        leases: beats_count_up_and_show_who_owns_what, a_free_shard_is_taken_once, many_nodes_share_the_shards,
+            a_dead_node_is_replaced_at_once, a_beat_defeats_forgetting, a_node_that_stands_still_is_replaced_unless_it_is_known_to_live,
+            released_shards_are_free, a_new_epoch_outdates_the_old, a_lease_reaches_its_own_shards_only,
+            orphans_are_those_of_older_epochs, a_shard_that_changes_hands_leaves_the_others_alone, overdue_answers_are_found;
         lists: upcoming_filters_agree_with_the_tasks, upcoming_pages_are_complete_while_rows_come, history_filters_agree_with_the_records,
             history_pages_both_ways, a_task_shows_all_of_itself, entities_are_listed_by_their_written_form,
             wrong_cursors_are_refused;

@@ -16,13 +16,6 @@ pub struct Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Another node took the lease: stop everything that was begun under it.
-    FenceLost,
-    /// Another node holds the lease.
-    LeaseHeld {
-        /// That node, as it named itself; empty when it cannot be told.
-        by: String,
-    },
     /// The stored schema is newer than this program; nothing was written.
     NewerSchema {
         /// The schema that was found.

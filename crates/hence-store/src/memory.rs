@@ -1,9 +1,10 @@
 //! The memory store: the reference that the others are compared with. Simple and obviously right, not quick; nothing outlives the process.
 //!
 //! All state stands in one `State` behind a lock that is never held over an `.await`. Clones made with [`MemoryStore::another`] are
-//! other processes on the same store: dropping the one that holds the lease is the death of its node.
+//! other processes on the same store: dropping one is the death of the nodes that beat through it.
 
 mod erase;
+mod lease;
 mod state;
 mod view;
 mod write;
@@ -13,17 +14,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use hence_core::name::{DefinitionHash, EntityKey, Fence, TaskId, WishId};
+use hence_core::shard::{SHARDS_MAX, Shard};
 use hence_core::task::{Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_core::wish::{StoredWish, write_wish};
 use jiff::Timestamp;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::format::cut;
 use crate::limits::{KEY_KEPT, check_batch, check_count, check_start, check_wishes};
 use crate::port::{
-    Acceptance, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry, Lease,
-    NewWish, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView, Totals, UpcomingFilter, Written,
+    Acceptance, Beat, ClockSetting, Conflict, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow,
+    InboxEntry, Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition,
+    TaskView, Totals, UpcomingFilter, Written,
 };
 pub(crate) use state::new_store_id;
 use state::{AcceptedKey, State};
@@ -31,14 +34,20 @@ use state::{AcceptedKey, State};
 /// A store in memory.
 pub struct MemoryStore {
     shared: Arc<Mutex<State>>,
-    /// Which handle this is: the lease belongs to a handle, as a file lock belongs to a process.
+    /// Which handle this is: a node lives in a handle, as in a process.
     handle: u64,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store of one shard.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Mutex::new(State::new())), handle: 0 }
+        Self::with_shards(1)
+    }
+
+    /// An empty store of that many shards, 1..=4096; what lies outside is taken as the nearest.
+    pub fn with_shards(shards: u16) -> Self {
+        let state = State::new(shards.clamp(1, SHARDS_MAX));
+        Self { shared: Arc::new(Mutex::new(state)), handle: 0 }
     }
 
     /// Another handle on the same store, as another process would have.
@@ -64,18 +73,14 @@ impl Default for MemoryStore {
 impl Drop for MemoryStore {
     fn drop(&mut self) {
         let handle = self.handle;
-        self.with(|state| {
-            if state.lease_handle == Some(handle) {
-                state.lease_handle = None;
-            }
-        });
+        self.with(|state| lease::end_handle(state, handle));
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn identity(&self) -> Result<StoreIdentity, Error> {
-        Ok(self.with(|state| StoreIdentity { store_id: state.store_id.clone(), schema_version: 1 }))
+        Ok(self.with(|state| StoreIdentity { store_id: state.store_id.clone(), schema_version: 1, shards: state.shard_count() }))
     }
 
     async fn clock(&self) -> Result<ClockSetting, Error> {
@@ -129,9 +134,13 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn wishes(&self, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error> {
         check_count(limit)?;
-        Ok(self.with(|state| state.wishes.values().take(limit).cloned().map(InboxEntry::Wish).collect()))
+        Ok(self.with(|state| {
+            let is_wanted = |entity: &EntityKey| lease.is_none_or(|lease| lease.epoch(state.shard_of(entity)).is_some());
+            let wishes = state.wishes.values().filter(|wish| is_wanted(wish.wish.entity()));
+            wishes.take(limit).cloned().map(InboxEntry::Wish).collect()
+        }))
     }
 
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error> {
@@ -152,48 +161,42 @@ impl Store for MemoryStore {
 
     async fn write(&self, lease: Option<&Lease>, changes: Vec<ChangeSet>, now: Timestamp) -> Result<Vec<Written>, Error> {
         check_batch(changes.len())?;
-        self.with(|state| {
-            if let Some(lease) = lease {
-                state.check_lease(lease)?;
-            }
+        Ok(self.with(|state| {
             let now = state.written_at(now);
-            Ok(changes
-                .into_iter()
-                .map(|changes| match write::write(state, changes, now) {
-                    Ok(()) => Written::Applied,
-                    Err(conflict) => Written::Conflict(conflict),
-                })
-                .collect())
-        })
+            let mut write = |changes: ChangeSet| {
+                let shard = state.shard_of(&changes.entity);
+                if lease.is_some_and(|lease| !lease::owns(state, lease, shard)) {
+                    return Err(Conflict::FenceLost(shard));
+                }
+                write::write(state, changes, now)
+            };
+            let written = changes.into_iter().map(|changes| match write(changes) {
+                Ok(()) => Written::Applied,
+                Err(conflict) => Written::Conflict(conflict),
+            });
+            written.collect()
+        }))
     }
 
-    async fn take_lease(&self, node: &str, _now: Timestamp) -> Result<Lease, Error> {
-        self.with(|state| {
-            if let (Some(handle), Some((by, _))) = (state.lease_handle, &state.lease)
-                && (handle != self.handle || by != node)
-            {
-                let context = format!("the node {by} holds the lease");
-                return Err(Error::new(ErrorKind::LeaseHeld { by: by.clone() }, context));
-            }
-            let epoch = Fence(state.take_fences(1));
-            state.lease = Some((node.to_owned(), epoch));
-            state.lease_handle = Some(self.handle);
-            Ok(Lease { node: node.to_owned(), epoch, shards: vec![0] })
-        })
+    async fn beat(&self, beat: &Beat) -> Result<Ownership, Error> {
+        Ok(self.with(|state| lease::beat(state, self.handle, beat)))
     }
 
-    async fn renew(&self, lease: &Lease, _now: Timestamp) -> Result<(), Error> {
-        self.with(|state| state.check_lease(lease))
+    async fn ownership(&self) -> Result<Ownership, Error> {
+        Ok(self.with(|state| lease::ownership(state)))
+    }
+
+    async fn take(&self, node: &str, seen: &[OwnedShard]) -> Result<Vec<OwnedShard>, Error> {
+        Ok(self.with(|state| lease::take(state, node, seen)))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.with(|state| {
-            if state.check_lease(lease).is_ok() {
-                state.lease = None;
-                state.lease_handle = None;
-            }
-        });
+        self.with(|state| lease::release(state, lease));
         Ok(())
+    }
+
+    async fn forget(&self, node: &str, beat: i64) -> Result<bool, Error> {
+        Ok(self.with(|state| lease::forget(state, node, beat)))
     }
 
     async fn due_soon(
@@ -204,42 +207,40 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(Timestamp, TaskId)>, Error> {
         check_count(limit)?;
-        self.with(|state| {
-            state.check_lease(lease)?;
-            let waking = state.by_wake_at(TaskState::Scheduled);
-            let wanted = waking.into_iter().filter(|key| key.0 <= until && after.is_none_or(|after| *key > after));
-            Ok(wanted.take(limit).collect())
-        })
+        Ok(self.with(|state| {
+            let waking = state.by_wake_at(TaskState::Scheduled).into_iter().filter(|(_, id)| is_owned(state, lease, *id));
+            let wanted = waking.filter(|key| key.0 <= until && after.is_none_or(|after| *key > after));
+            wanted.take(limit).collect()
+        }))
     }
 
     async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
         check_start(&request)?;
-        self.with(|state| {
-            state.check_lease(lease)?;
-            Ok(start(state, &request))
-        })
+        Ok(self.with(|state| start(state, lease, &request)))
     }
 
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error> {
         check_count(limit)?;
-        self.with(|state| {
-            state.check_lease(lease)?;
+        Ok(self.with(|state| {
             let running = state.live.values().filter(|task| task.state == TaskState::Running && !task.answer_awaited);
-            let mut orphans: Vec<Task> = running.filter(|task| task.fence < lease.epoch).cloned().collect();
+            let is_orphan = |task: &&Task| {
+                let epoch = owned_epoch(state, lease, task);
+                epoch.is_some_and(|epoch| task.fence < epoch)
+            };
+            let mut orphans: Vec<Task> = running.filter(is_orphan).cloned().collect();
             orphans.sort_by_key(|task| (task.due_at, task.id));
             orphans.truncate(limit);
-            Ok(orphans)
-        })
+            orphans
+        }))
     }
 
     async fn overdue_answers(&self, lease: &Lease, now: Timestamp, limit: usize) -> Result<Vec<Task>, Error> {
         check_count(limit)?;
-        self.with(|state| {
-            state.check_lease(lease)?;
+        Ok(self.with(|state| {
             let running = state.by_wake_at(TaskState::Running).into_iter().filter(|(wake_at, _)| *wake_at <= now);
             let tasks = running.filter_map(|(_, id)| state.live.get(&id)).filter(|task| task.answer_awaited);
-            Ok(tasks.take(limit).cloned().collect())
-        })
+            tasks.filter(|task| owned_epoch(state, lease, task).is_some()).take(limit).cloned().collect()
+        }))
     }
 
     async fn upcoming(&self, filter: &UpcomingFilter, page: PageRequest) -> Result<Page<Task>, Error> {
@@ -270,9 +271,9 @@ impl Store for MemoryStore {
         Ok(self.with(|state| erase::erase(state, entity, now)))
     }
 
-    async fn due_erasures(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error> {
+    async fn due_erasures(&self, lease: Option<&Lease>, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error> {
         check_count(limit)?;
-        Ok(self.with(|state| erase::due(state, now, limit)))
+        Ok(self.with(|state| erase::due(state, lease, now, limit)))
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, Error> {
@@ -300,7 +301,17 @@ fn accept_one(state: &mut State, new: NewWish, now: Timestamp) -> Acceptance {
     Acceptance::Accepted { id, is_duplicate: false }
 }
 
-fn start(state: &mut State, request: &StartRequest) -> Vec<Task> {
+/// The epoch under which the lease owns the task's shard, if it still does.
+fn owned_epoch(state: &State, lease: &Lease, task: &Task) -> Option<Fence> {
+    let shard: Shard = state.shard_of(&task.entity);
+    lease.epoch(shard).filter(|_| lease::owns(state, lease, shard))
+}
+
+fn is_owned(state: &State, lease: &Lease, id: TaskId) -> bool {
+    state.live.get(&id).is_some_and(|task| owned_epoch(state, lease, task).is_some())
+}
+
+fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> {
     let now = cut(request.now);
     let to = request.to.min(request.now);
     let mut started = Vec::new();
@@ -308,7 +319,8 @@ fn start(state: &mut State, request: &StartRequest) -> Vec<Task> {
         if started.len() == request.limit || wake_at > to {
             break;
         }
-        if request.from.is_none_or(|from| wake_at >= from) && is_first_of_entity(state, wake_at, id) {
+        let is_wanted = request.from.is_none_or(|from| wake_at >= from) && is_owned(state, lease, id);
+        if is_wanted && is_first_of_entity(state, wake_at, id) {
             let fence = Fence(state.take_fences(1));
             let task = &state.live[&id];
             let transition = task.apply(TaskEvent::Start { fence }, now).expect("a scheduled task starts under a new fence");

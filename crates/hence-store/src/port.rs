@@ -1,14 +1,18 @@
 //! The port: everything the engine and the screens ask of a store, in the engine's words.
 //!
-//! Owns the trait [`Store`] and the values that cross it (`work` for the engine, `view` for people). Every store passes
+//! Owns the trait [`Store`] and the values that cross it (`work` and `lease` for the engine, `view` for people). Every store passes
 //! `conformance`. Invariants of all stores:
 //! - a call that returns has been made durable; a call that fails with a definite error has changed nothing;
 //! - a change of a task is written only if its stored state and fence are those that the caller saw, and a final state never changes;
 //! - a start commits before it returns, under a fence higher than every one before it;
+//! - a shard has one owner at a time; its epoch is higher than all fences of earlier starts in it and lower than all later ones;
+//! - who owns a shard is looked at in the transaction that needs it: what was begun under an outdated epoch changes nothing;
+//! - a store with connections keeps one for `beat`, `ownership`, `take`, `release` and `forget`, so that busy work starves no renewal;
 //! - tasks, timelines and fences are numbered from rising sequences and no number is given twice;
 //! - instants are kept to the microsecond, cut towards 1970;
 //! - `now` never goes back in what is stored: an earlier `now` is written as the latest one seen.
 
+mod lease;
 mod view;
 mod work;
 
@@ -20,13 +24,12 @@ use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
 
+pub use lease::{Beat, Lease, Life, NodeRow, OwnedShard, Ownership, ShardRow};
 pub use view::{
     Count, CountOf, CountSpan, CountsFilter, Cursor, EntityFilter, EntitySummary, HistoryFilter, HistoryOrder, HistoryRow, Page,
     PageRequest, TaskOrigin, TaskView, Totals, UpcomingFilter,
 };
-pub use work::{
-    Acceptance, ClockSetting, Conflict, InboxEntry, Lease, NewWish, StartRequest, StoreIdentity, StoredDefinition, Written,
-};
+pub use work::{Acceptance, ClockSetting, Conflict, InboxEntry, NewWish, StartRequest, StoreIdentity, StoredDefinition, Written};
 
 use crate::error::Error;
 
@@ -66,8 +69,10 @@ pub trait Store: Send + Sync {
     /// `Invalid`: more than [`BATCH_MAX`] wishes, or a key longer than [`KEY_BYTES_MAX`].
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error>;
 
-    /// Up to `limit` wishes of the inbox, oldest first.
-    async fn wishes(&self, limit: usize) -> Result<Vec<InboxEntry>, Error>;
+    /// Up to `limit` wishes of the inbox, oldest first; with `lease` only those about entities of its shards.
+    ///
+    /// The lease only divides the work: whoever has a wish may carry it out, and of two only one does.
+    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error>;
 
     /// All wishes in the inbox about one entity, oldest first.
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error>;
@@ -85,26 +90,33 @@ pub trait Store: Send + Sync {
     ///
     /// A later change set sees what earlier ones of the same call wrote. History gets `records` first, then those of the transitions.
     /// A transition whose record is `Moved` also replaces the stored reason and action of its task; otherwise these never change.
-    /// # Errors
-    /// `FenceLost`: `lease` is outdated; nothing was written.
+    /// With `lease`, a change set about an entity whose shard the lease does not own is refused: [`Conflict::FenceLost`].
     async fn write(&self, lease: Option<&Lease>, changes: Vec<ChangeSet>, now: Timestamp) -> Result<Vec<Written>, Error>;
 
-    /// Takes the lease of all shards that are free for `node`, a name that is random for each process start.
+    /// Says that a node lives: counts its beat up, or makes its row with beat 1. Gives who owns what, right after that.
     ///
-    /// The same node taking it again gets a new epoch that outdates its old one.
-    /// # Errors
-    /// `LeaseHeld`: a living node holds it.
-    async fn take_lease(&self, node: &str, now: Timestamp) -> Result<Lease, Error>;
+    /// This is the renewal of all that the node owns, and the answer tells what that is: what it does not list under the node is lost.
+    /// Once it has committed, no [`forget`](Self::forget) by an earlier beat succeeds any more.
+    async fn beat(&self, beat: &Beat) -> Result<Ownership, Error>;
 
-    /// Says that the holder is alive.
-    /// # Errors
-    /// `FenceLost`: another took the lease.
-    async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<(), Error>;
+    /// Who owns what.
+    async fn ownership(&self) -> Result<Ownership, Error>;
 
-    /// Gives the lease back, so that another can take it at once. Releasing an outdated lease changes nothing.
+    /// Takes shards for a node, each only if it is free and still at the epoch that was seen, and gives those that it got, under a new
+    /// epoch. Nothing for a node that has no row. A store whose shards only one process can own gives nothing while another does.
+    async fn take(&self, node: &str, seen: &[OwnedShard]) -> Result<Vec<OwnedShard>, Error>;
+
+    /// Gives the shards of the lease back, so that others can take them at once. Those that it owns no longer stay as they are.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
-    /// Scheduled tasks that wake until `until` (included), by (wake instant, id), after that key: the look-ahead; starts nothing.
+    /// Forgets a node if its beat is still that one, and frees what it owned. `false`, and nothing changed: it has beaten since, is
+    /// not known, or is another's and [`Life::Alive`].
+    ///
+    /// A forgotten node that beats again is a new one and owns nothing.
+    async fn forget(&self, node: &str, beat: i64) -> Result<bool, Error>;
+
+    /// Scheduled tasks of the lease's shards that wake until `until` (included), by (wake instant, id), after that key: the look-ahead;
+    /// starts nothing. Here and below, a shard that the lease owns no longer gives nothing.
     async fn due_soon(
         &self,
         lease: &Lease,
@@ -113,19 +125,18 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(Timestamp, TaskId)>, Error>;
 
-    /// Starts due tasks, earliest first; each is `running` when this returns.
+    /// Starts due tasks of the lease's shards, earliest first; each is `running` when this returns.
     ///
     /// A task is started only if it is the first of its entity: nothing of that entity is running (a task whose answer is awaited is
     /// running), no scheduled task of it wakes earlier, and no wish about it is in the inbox. Held tasks do not block.
     /// At most one task of each entity, at most `limit` tasks.
-    /// # Errors
-    /// `FenceLost`: another node owns the shard; nothing was started.
     async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error>;
 
-    /// Running tasks whose start is older than the lease and whose answer is not awaited: their node is gone. By (due instant, id).
+    /// Running tasks of the lease's shards whose fence is lower than their shard's epoch and whose answer is not awaited: their node is
+    /// gone. By (due instant, id).
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error>;
 
-    /// Running tasks whose awaited answer has not come until `now`. By (wake instant, id).
+    /// Running tasks of the lease's shards whose awaited answer has not come until `now`. By (wake instant, id).
     async fn overdue_answers(&self, lease: &Lease, now: Timestamp, limit: usize) -> Result<Vec<Task>, Error>;
 
     /// Tasks that are not final, by (due instant, id).
@@ -153,8 +164,8 @@ pub trait Store: Send + Sync {
     /// `false` when nothing is known of the entity. Erasing twice leaves two notices and changes nothing else.
     async fn erase(&self, entity: &EntityKey, now: Timestamp) -> Result<bool, Error>;
 
-    /// Entities whose erasure is due (see `ChangeSet::erase_at`), earliest first.
-    async fn due_erasures(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error>;
+    /// Entities whose erasure is due (see `ChangeSet::erase_at`), earliest first; with `lease` only those of its shards.
+    async fn due_erasures(&self, lease: Option<&Lease>, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error>;
 
     /// Forgets up to `limit` entities that nothing is ahead for and that nothing was written about since `before`: their history,
     /// timelines, tasks and idempotency keys. Gives how many; call again until it gives zero. Counters stay.

@@ -2,7 +2,7 @@
 //!
 //! Owns opening, errors and the port; what each call does stands in the module of its area, the statements in `sql/sqlite/<area>/`.
 //! Invariants: write-ahead log; `synchronous=full` unless asked otherwise; every write begins with the write lock (`begin immediate`),
-//! so that a read is never upgraded; the lease is a lock on `<file>.lock` that ends with its process.
+//! so that a read is never upgraded; the one shard belongs to the process that has the lock on `<file>.lock`, which ends with it.
 
 mod connection;
 mod counter;
@@ -39,12 +39,13 @@ use rusqlite::ffi;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{check_batch, check_count, check_start, check_wishes};
 use crate::port::{
-    Acceptance, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry, Lease,
-    NewWish, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView, Totals, UpcomingFilter, Written,
+    Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
+    Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView,
+    Totals, UpcomingFilter, Written,
 };
 use connection::Connected;
 use identity::IdBlock;
-use lease::HeldLease;
+use lease::HeldLock;
 use reader::Readers;
 use writer::Writer;
 
@@ -102,7 +103,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Option<Writer>,
     ids: Mutex<IdBlock>,
-    held: Mutex<Option<HeldLease>>,
+    held: Mutex<Option<HeldLock>>,
 }
 
 impl SqliteStore {
@@ -217,8 +218,11 @@ impl Store for SqliteStore {
         self.write_call(move |connected| inbox::accept(connected, &wishes, now)).await
     }
 
-    async fn wishes(&self, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error> {
         check_count(limit)?;
+        if lease.is_some_and(|lease| lease.epoch(lease::SHARD).is_none()) {
+            return Ok(Vec::new());
+        }
         self.readers.call(move |connected| inbox::list(connected, limit)).await
     }
 
@@ -248,17 +252,24 @@ impl Store for SqliteStore {
         self.write_call(move |connected| write::write(connected, lease.as_ref(), &changes, now)).await
     }
 
-    async fn take_lease(&self, node: &str, now: Timestamp) -> Result<Lease, Error> {
-        self.take_lease_of_file(node, now).await
+    async fn beat(&self, beat: &Beat) -> Result<Ownership, Error> {
+        self.beat_of_node(beat).await
     }
 
-    async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<(), Error> {
-        let lease = lease.clone();
-        self.write_call(move |connected| lease::renew(connected, &lease, now)).await
+    async fn ownership(&self) -> Result<Ownership, Error> {
+        self.ownership_of_file().await
+    }
+
+    async fn take(&self, node: &str, seen: &[OwnedShard]) -> Result<Vec<OwnedShard>, Error> {
+        self.take_shard(node, seen).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.release_lease_of_file(lease).await
+        self.release_shard(lease).await
+    }
+
+    async fn forget(&self, node: &str, beat: i64) -> Result<bool, Error> {
+        self.forget_node(node, beat).await
     }
 
     async fn due_soon(
@@ -328,8 +339,11 @@ impl Store for SqliteStore {
         self.write_call(move |connected| erase::erase(connected, &entity, now)).await
     }
 
-    async fn due_erasures(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error> {
+    async fn due_erasures(&self, lease: Option<&Lease>, now: Timestamp, limit: usize) -> Result<Vec<EntityKey>, Error> {
         check_count(limit)?;
+        if lease.is_some_and(|lease| lease.epoch(lease::SHARD).is_none()) {
+            return Ok(Vec::new());
+        }
         self.readers.call(move |connected| erase::due(connected, now, limit)).await
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use hence_core::name::Fence;
 use hence_core::task::{AttemptEnd, Task};
 use hence_dispatch::Dispatchers;
-use hence_store::port::{Lease, StartRequest};
+use hence_store::port::{Beat, Lease, Life, OwnedShard, StartRequest};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -96,8 +96,7 @@ impl Engine {
         let host = Arc::clone(self.client.host());
         // Never from the seed of the options: two engines with one seed are still two nodes.
         let node = format!("node_{:016x}{:016x}", host.dice(), host.dice());
-        let now = self.client.now().await?;
-        let lease = self.client.store().take_lease(&node, now).await?;
+        let lease = take_all(&self.client, node).await?;
         let store_id = self.client.store().identity().await?.store_id;
         let mut performer = Performer {
             client: self.client,
@@ -143,7 +142,10 @@ impl Performer {
                         actions.extend(scheduler.on_event(now, Event::Written { count }));
                     }
                     Action::Stop => {
-                        self.client.store().release(&self.lease).await?;
+                        let store = self.client.store();
+                        store.release(&self.lease).await?;
+                        let own = store.ownership().await?.node(&self.lease.node).map_or(0, |row| row.beat);
+                        store.forget(&self.lease.node, own).await?;
                         return Ok(());
                     }
                     Action::Step { to } => {
@@ -164,7 +166,7 @@ impl Performer {
         match action {
             Action::Settle => {
                 self.daily(now).await?;
-                let count = self.client.settle(SETTLE_BATCH).await?;
+                let count = self.client.settle_of(Some(&self.lease), SETTLE_BATCH).await?;
                 Ok(Some(Event::Settled { is_more: count == SETTLE_BATCH }))
             }
             Action::Start { from, to, limit } => {
@@ -179,8 +181,11 @@ impl Performer {
                 Ok(Some(Event::Looked { next: next.first().map(|(at, _)| *at) }))
             }
             Action::Renew => {
-                self.client.store().renew(&self.lease, now).await?;
-                Ok(None)
+                let seen = self.client.store().beat(&beat(&self.client, &self.lease.node)).await?;
+                if seen.lease_of(&self.lease.node) == self.lease {
+                    return Ok(None);
+                }
+                Err(not_owned("another engine took the store over"))
             }
             Action::Wait { .. } | Action::Stop | Action::Step { .. } => Ok(None),
         }
@@ -268,11 +273,37 @@ impl Performer {
             let ended = overdue.into_iter().map(|task| attempt::unanswered(client, task, now, dice.u64(..))).collect();
             finish::write(&self.client, &self.lease, ended).await?;
         }
-        for entity in self.client.store().due_erasures(now, ORPHAN_BATCH).await? {
+        for entity in self.client.store().due_erasures(Some(&self.lease), now, ORPHAN_BATCH).await? {
             self.client.store().erase(&entity, now).await?;
         }
         Ok(())
     }
+}
+
+fn beat(client: &Client, node: &str) -> Beat {
+    Beat { node: node.to_owned(), at: client.host().wall(), is_leaving: false, notice: None }
+}
+
+/// Takes all shards, also those of nodes whose process is known to have ended.
+async fn take_all(client: &Client, node: String) -> Result<Lease, Error> {
+    let store = client.store();
+    for gone in store.beat(&beat(client, &node)).await?.nodes.iter().filter(|row| row.life == Life::Gone) {
+        store.forget(&gone.node, gone.beat).await?;
+    }
+    let seen = store.ownership().await?;
+    let free: Vec<OwnedShard> = seen.free().collect();
+    let shards = store.take(&node, &free).await?;
+    if shards.len() == seen.shards.len() {
+        return Ok(Lease { node, shards });
+    }
+    store.release(&Lease { node: node.clone(), shards }).await?;
+    let own = seen.node(&node).map_or(0, |row| row.beat);
+    store.forget(&node, own).await?;
+    Err(not_owned("another engine serves this store"))
+}
+
+fn not_owned(problem: &str) -> Error {
+    Error::Refused { code: "HNC-0326", problem: problem.to_owned() }
 }
 
 impl Ended {

@@ -75,15 +75,15 @@ pub(super) async fn wishes_come_back_oldest_first(site: Arc<dyn Site>) {
         })
         .collect();
     assert!(ids.is_sorted_by(|one, other| one < other));
-    let wishes = store.wishes(10).await.unwrap();
+    let wishes = store.wishes(None, 10).await.unwrap();
     assert_eq!(wishes.iter().map(InboxEntry::id).collect::<Vec<_>>(), ids);
     let InboxEntry::Wish(first) = &wishes[0] else { panic!("the wish cannot be read") };
     assert_eq!((&first.wish, first.at, first.actor.as_str()), (&told[0].wish, at(0), "app"));
-    assert_eq!(store.wishes(2).await.unwrap(), wishes[..2]);
+    assert_eq!(store.wishes(None, 2).await.unwrap(), wishes[..2]);
     assert_eq!(store.wishes_of(&one).await.unwrap(), [wishes[0].clone(), wishes[2].clone()]);
     assert_eq!(store.wishes_of(&entity("account/3")).await.unwrap(), []);
     assert_eq!(store.totals().await.unwrap().wishes, 3);
-    assert_eq!(site.open().wishes(10).await.unwrap(), wishes, "another process sees them");
+    assert_eq!(site.open().wishes(None, 10).await.unwrap(), wishes, "another process sees them");
 }
 
 pub(super) async fn same_key_and_wish_gives_the_same_id(site: Arc<dyn Site>) {
@@ -96,13 +96,13 @@ pub(super) async fn same_key_and_wish_gives_the_same_id(site: Arc<dyn Site>) {
     let again = Acceptance::Accepted { id, is_duplicate: true };
     assert_eq!(batch[1], again);
     assert_eq!(site.open().accept(vec![wish.clone()], at(2)).await.unwrap(), [again]);
-    assert_eq!(bench.store.wishes(10).await.unwrap().len(), 1);
+    assert_eq!(bench.store.wishes(None, 10).await.unwrap().len(), 1);
     // Also once it was carried out.
     let mut changes = ChangeSet::new(entity("account/1"));
     changes.carried_out.push(id);
     bench.write(changes, at(3)).await;
     assert_eq!(bench.store.accept(vec![wish], at(4)).await.unwrap(), [again]);
-    assert_eq!(bench.store.wishes(10).await.unwrap(), []);
+    assert_eq!(bench.store.wishes(None, 10).await.unwrap(), []);
 }
 
 pub(super) async fn same_key_with_another_wish_changes_nothing(site: Arc<dyn Site>) {
@@ -114,7 +114,7 @@ pub(super) async fn same_key_with_another_wish_changes_nothing(site: Arc<dyn Sit
     let accepted = store.accept(vec![wish, other], at(1)).await.unwrap();
     let Acceptance::Accepted { id, .. } = accepted[0] else { panic!("{accepted:?}") };
     assert_eq!(accepted[1], Acceptance::KeyConflict { id });
-    assert_eq!(store.wishes(10).await.unwrap().len(), 1);
+    assert_eq!(store.wishes(None, 10).await.unwrap().len(), 1);
 }
 
 pub(super) async fn keys_are_kept_for_a_day(site: Arc<dyn Site>) {
@@ -157,8 +157,8 @@ pub(super) async fn limits_of_a_batch_are_refused(site: Arc<dyn Site>) {
         assert_eq!(kind(store.accept(vec![wish], at(0)).await.unwrap_err()), ErrorKind::Invalid);
     }
     assert_eq!(kind(store.reserve_ids(0).await.unwrap_err()), ErrorKind::Invalid);
-    assert_eq!(kind(store.wishes(BATCH_MAX + 1).await.unwrap_err()), ErrorKind::Invalid);
+    assert_eq!(kind(store.wishes(None, BATCH_MAX + 1).await.unwrap_err()), ErrorKind::Invalid);
     assert_eq!(store.accept(Vec::new(), at(0)).await.unwrap(), []);
     assert_eq!(store.write(None, Vec::new(), at(0)).await.unwrap(), []);
-    assert_eq!(store.wishes(BATCH_MAX).await.unwrap(), [], "a refused batch left nothing");
+    assert_eq!(store.wishes(None, BATCH_MAX).await.unwrap(), [], "a refused batch left nothing");
 }

@@ -80,7 +80,7 @@ async fn everything(bench: &Bench) -> String {
     }
     all.push(format!("{rows:?}"));
     all.push(format!("{:?}", bench.upcoming(&UpcomingFilter::default(), 100).await));
-    all.push(format!("{:?}", store.wishes(100).await.unwrap()));
+    all.push(format!("{:?}", store.wishes(None, 100).await.unwrap()));
     all.join("\n")
 }
 
@@ -135,12 +135,16 @@ pub(super) async fn erasures_come_due(site: Arc<dyn Site>) {
         }
     }
     bench.write(ChangeSet::new(entity("account/1")), at(1)).await;
-    assert_eq!(bench.store.due_erasures(at(149), 10).await.unwrap(), []);
+    assert_eq!(bench.store.due_erasures(None, at(149), 10).await.unwrap(), []);
     let (one, two) = (entity("account/1"), entity("account/2"));
-    assert_eq!(bench.store.due_erasures(at(200), 10).await.unwrap(), [two.clone(), one.clone()], "the earliest instant stays");
-    assert_eq!(bench.store.due_erasures(at(200), 1).await.unwrap(), std::slice::from_ref(&two));
+    assert_eq!(
+        bench.store.due_erasures(None, at(200), 10).await.unwrap(),
+        [two.clone(), one.clone()],
+        "the earliest instant stays"
+    );
+    assert_eq!(bench.store.due_erasures(None, at(200), 1).await.unwrap(), std::slice::from_ref(&two));
     bench.store.erase(&two, at(201)).await.unwrap();
-    assert_eq!(bench.store.due_erasures(at(900), 10).await.unwrap(), [one]);
+    assert_eq!(bench.store.due_erasures(None, at(900), 10).await.unwrap(), [one]);
 }
 
 pub(super) async fn pruning_forgets_only_what_is_over(site: Arc<dyn Site>) {

@@ -11,7 +11,7 @@ use hence_core::timeline::{ChangeSet, TaskWrite, Timeline, TimelineStatus};
 use hence_core::wish::Wish;
 use jiff::Timestamp;
 
-use crate::port::{Conflict, Lease, NewWish, PageRequest, StartRequest, Store, Written};
+use crate::port::{Beat, Conflict, Lease, Life, NewWish, OwnedShard, PageRequest, StartRequest, Store, Written};
 
 /// 2026-03-01T00:00:00Z and that many seconds.
 pub fn at(seconds: i64) -> Timestamp {
@@ -116,6 +116,22 @@ pub fn event(of: &EntityKey, word: &str) -> NewWish {
     NewWish { wish, at: at(0), actor: "app".to_owned(), key: None }
 }
 
+/// A beat of that node at that second.
+pub fn beat(node: &str, second: i64) -> Beat {
+    Beat { node: node.to_owned(), at: at(second), is_leaving: false, notice: None }
+}
+
+/// Gives the node all shards under new epochs, except those of nodes that are known to live in another process.
+pub async fn own_all(store: &dyn Store, node: &str) -> Lease {
+    let seen = store.beat(&beat(node, 0)).await.unwrap();
+    store.release(&seen.lease_of(node)).await.unwrap();
+    for other in seen.nodes.iter().filter(|other| other.node != node && other.life != Life::Alive) {
+        store.forget(&other.node, other.beat).await.unwrap();
+    }
+    let free: Vec<OwnedShard> = store.ownership().await.unwrap().free().collect();
+    Lease { node: node.to_owned(), shards: store.take(node, &free).await.unwrap() }
+}
+
 /// A store with the few calls that most checks need.
 pub struct Bench {
     /// The store.
@@ -160,9 +176,9 @@ impl Bench {
         tasks
     }
 
-    /// The lease, taken by the node `one`.
+    /// All shards, given to the node `one` under new epochs.
     pub async fn lease(&self) -> Lease {
-        self.store.take_lease("one", at(0)).await.unwrap()
+        own_all(self.store.as_ref(), "one").await
     }
 
     /// Starts up to `limit` tasks that are due at that second.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::state::State;
 use crate::erasure::{ending, proof, scrub};
 use crate::format::micros;
+use crate::port::Lease;
 
 pub(super) fn erase(state: &mut State, entity: &EntityKey, now: Timestamp) -> bool {
     let now = state.written_at(now);
@@ -41,9 +42,10 @@ pub(super) fn erase(state: &mut State, entity: &EntityKey, now: Timestamp) -> bo
     true
 }
 
-pub(super) fn due(state: &State, now: Timestamp, limit: usize) -> Vec<EntityKey> {
+pub(super) fn due(state: &State, lease: Option<&Lease>, now: Timestamp, limit: usize) -> Vec<EntityKey> {
+    let is_wanted = |entity: &EntityKey| lease.is_none_or(|lease| lease.epoch(state.shard_of(entity)).is_some());
     let rows = state.entities.iter().filter_map(|(entity, row)| Some((row.erase_at?, entity.to_string(), entity)));
-    let mut due: Vec<_> = rows.filter(|(erase_at, _, _)| *erase_at <= now).collect();
+    let mut due: Vec<_> = rows.filter(|(erase_at, _, entity)| *erase_at <= now && is_wanted(entity)).collect();
     due.sort();
     due.into_iter().take(limit).map(|(_, _, entity)| entity.clone()).collect()
 }

@@ -6,16 +6,17 @@ use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use hence_core::history::Record;
-use hence_core::name::{EntityKey, Fence, Name, TaskId, TimelineId, WishId};
+use hence_core::name::{EntityKey, Name, TaskId, TimelineId, WishId};
+use hence_core::shard::Shard;
 use hence_core::task::{Task, TaskState};
 use hence_core::timeline::{EntitySnapshot, Timeline, TimelineStatus};
 use hence_core::wish::StoredWish;
 use jiff::Timestamp;
 
-use crate::error::{Error, ErrorKind};
+use super::lease::{Held, Node};
 use crate::format::cut;
 use crate::limits::hour_of;
-use crate::port::{ClockSetting, HistoryRow, Lease, StoredDefinition, TaskOrigin};
+use crate::port::{ClockSetting, HistoryRow, StoredDefinition, TaskOrigin};
 
 pub(super) struct State {
     pub(super) store_id: String,
@@ -30,8 +31,9 @@ pub(super) struct State {
     pub(super) wishes: BTreeMap<WishId, StoredWish>,
     pub(super) keys: BTreeMap<String, AcceptedKey>,
     pub(super) finished: BTreeMap<FinishedKey, u64>,
-    pub(super) lease: Option<(String, Fence)>,
-    pub(super) lease_handle: Option<u64>,
+    pub(super) nodes: BTreeMap<String, Node>,
+    /// By number.
+    pub(super) shards: Vec<Held>,
     pub(super) last_wish: i64,
     last_id: i64,
     last_fence: i64,
@@ -66,7 +68,7 @@ pub(super) struct FinishedKey {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shards: u16) -> Self {
         Self {
             store_id: new_store_id(),
             clock: ClockSetting::System,
@@ -79,8 +81,8 @@ impl State {
             wishes: BTreeMap::new(),
             keys: BTreeMap::new(),
             finished: BTreeMap::new(),
-            lease: None,
-            lease_handle: None,
+            nodes: BTreeMap::new(),
+            shards: vec![Held::nobody(); usize::from(shards)],
             last_wish: 0,
             last_id: 0,
             last_fence: 0,
@@ -107,11 +109,12 @@ impl State {
         self.last_fence - count + 1
     }
 
-    pub(super) fn check_lease(&self, lease: &Lease) -> Result<(), Error> {
-        match &self.lease {
-            Some((_, epoch)) if *epoch == lease.epoch => Ok(()),
-            _ => Err(Error::new(ErrorKind::FenceLost, format!("the lease of node {} is outdated", lease.node))),
-        }
+    pub(super) fn shard_count(&self) -> u16 {
+        u16::try_from(self.shards.len()).expect("their number came as a u16")
+    }
+
+    pub(super) fn shard_of(&self, entity: &EntityKey) -> Shard {
+        Shard::of(entity, self.shard_count())
     }
 
     /// `now` as history keeps it: never earlier than before.

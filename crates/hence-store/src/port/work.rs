@@ -1,6 +1,7 @@
-//! Values of the port for the engine: identity, clock, definitions, wishes, writes, leases and starts.
+//! Values of the port for the engine: identity, clock, definitions, wishes, writes and starts.
 
-use hence_core::name::{DefinitionHash, EntityKey, Fence, Name, TaskId, TimelineId, WishId};
+use hence_core::name::{DefinitionHash, EntityKey, Name, TaskId, TimelineId, WishId};
+use hence_core::shard::Shard;
 use hence_core::wish::{StoredWish, Wish};
 use jiff::Timestamp;
 
@@ -11,6 +12,8 @@ pub struct StoreIdentity {
     pub store_id: String,
     /// The number of the newest migration that was applied.
     pub schema_version: u32,
+    /// How many shards it has, from 1; fixed when it was made.
+    pub shards: u16,
 }
 
 /// Which clock all processes on a store follow.
@@ -135,6 +138,9 @@ pub enum Conflict {
     /// The task is not in the expected state under the expected fence: another was first.
     #[error("{0} is not in the expected state")]
     TaskChanged(TaskId),
+    /// The lease does not say, or no longer, that the node owns this shard: stop everything that was begun under it.
+    #[error("the node does not own {0} any more")]
+    FenceLost(Shard),
     /// There is, or was, a task of that number, or another one for the same step and occurrence of the timeline.
     #[error("{0} is a second task for the same occurrence")]
     DuplicateTask(TaskId),
@@ -144,17 +150,6 @@ pub enum Conflict {
     /// The change set contradicts itself, or cannot be stored; trying again does not help.
     #[error("the changes cannot be stored: {0}")]
     Invalid(String),
-}
-
-/// Timed ownership of shards, as it was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// Who holds it.
-    pub node: String,
-    /// Which giving of the lease this is; starts under it have higher fences.
-    pub epoch: Fence,
-    /// What is owned.
-    pub shards: Vec<u16>,
 }
 
 /// Which tasks to start.

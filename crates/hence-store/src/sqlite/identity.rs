@@ -20,7 +20,7 @@ pub(super) fn identity(connected: &mut Connected) -> Result<StoreIdentity, Error
     let store_id = store_id.ok_or_else(|| corrupt("the store has no identity"))?;
     let found = schema::check(connected)?;
     debug_assert!(found <= SCHEMA_VERSION);
-    Ok(StoreIdentity { store_id, schema_version: found })
+    Ok(StoreIdentity { store_id, schema_version: found, shards: 1 })
 }
 
 pub(super) fn clock(connected: &mut Connected) -> Result<ClockSetting, Error> {

@@ -45,10 +45,13 @@ statements! {
     SNAPSHOT_TIMELINES = "snapshot/timelines";
     SNAPSHOT_LIVE = "snapshot/live";
     SNAPSHOT_RECORDS = "snapshot/records";
-    LEASE_FIND = "lease/find";
+    LEASE_BEAT = "lease/beat";
+    LEASE_NODES = "lease/nodes";
+    LEASE_SHARD = "lease/shard";
     LEASE_TAKE = "lease/take";
-    LEASE_RENEW = "lease/renew";
     LEASE_RELEASE = "lease/release";
+    LEASE_FORGET = "lease/forget";
+    LEASE_FREE = "lease/free";
     START_DUE_SOON = "start/due_soon";
     START_STARTABLE = "start/startable";
     START_START = "start/start";
@@ -90,4 +93,5 @@ statements! {
 }
 
 /// The migrations in order; the first one makes schema 1.
-pub(crate) const MIGRATIONS: [&str; 1] = [include_str!("../../sql/sqlite/migrations/0001_first.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] =
+    [include_str!("../../sql/sqlite/migrations/0001_first.sql"), include_str!("../../sql/sqlite/migrations/0002_nodes.sql")];

@@ -44,8 +44,10 @@ pub(super) fn write(
     changes: &[ChangeSet],
     now: Timestamp,
 ) -> Result<Vec<Written>, Error> {
-    if let Some(lease) = lease {
-        lease::check(connected, lease)?;
+    if let Some(lease) = lease
+        && lease::epoch(connected, lease)?.is_none()
+    {
+        return Ok(vec![Written::Conflict(Conflict::FenceLost(lease::SHARD)); changes.len()]);
     }
     let now = written_at(connected, now)?;
     let mut tallies = Tallies::default();

@@ -10,7 +10,7 @@ use hence_core::task::{AttemptEnd, Task, TaskEvent};
 use hence_core::timeline::{ChangeSet, TimelineStatus};
 use hence_store::Store;
 use hence_store::conformance::Site;
-use hence_store::conformance::fixture::{at, entity, event, name, note, record, task, timeline};
+use hence_store::conformance::fixture::{at, entity, event, name, note, own_all, record, task, timeline};
 use hence_store::port::{
     CountOf, CountSpan, CountsFilter, EntityFilter, HistoryFilter, Lease, PageRequest, StartRequest, UpcomingFilter,
 };
@@ -223,12 +223,9 @@ impl Side {
 
     async fn take_lease(&mut self) -> String {
         self.last_node += 1;
-        if let Some(lease) = self.lease.take() {
-            self.store.release(&lease).await.unwrap();
-        }
-        let taken = self.store.take_lease(&self.last_node.to_string(), at(self.now)).await;
-        let shown = format!("{taken:?}");
-        self.lease = taken.ok();
+        let lease = own_all(self.store.as_ref(), &self.last_node.to_string()).await;
+        let shown = format!("{lease:?}");
+        self.lease = Some(lease);
         shown
     }
 
@@ -238,12 +235,12 @@ impl Side {
         let store = &self.store;
         let entities = ENTITIES.map(entity);
         all.push(format!("{:?}", store.snapshots(&entities).await.unwrap()));
-        all.push(format!("{:?}", store.wishes(100).await.unwrap()));
+        all.push(format!("{:?}", store.wishes(None, 100).await.unwrap()));
         all.push(format!("{:?}", store.totals().await.unwrap()));
         all.push(format!("{:?}", store.history(&HistoryFilter::default(), PageRequest::first(500)).await.unwrap()));
         all.push(format!("{:?}", store.upcoming(&UpcomingFilter::default(), PageRequest::first(500)).await.unwrap()));
         all.push(format!("{:?}", store.entities(&EntityFilter::default(), PageRequest::first(500)).await.unwrap()));
-        all.push(format!("{:?}", store.due_erasures(at(self.now), 10).await.unwrap()));
+        all.push(format!("{:?}", store.due_erasures(None, at(self.now), 10).await.unwrap()));
         for of in [CountOf::Upcoming, CountOf::Finished] {
             let (from, until) = (at(-1_000_000), at(1_000_000));
             let filter = CountsFilter { of, span: CountSpan::Hour, from, until, timeline: None, step: None };
@@ -297,7 +294,7 @@ fn transition_of(task: &Task, what: u8, now: i64) -> ChangeSet {
 fn play(commands: &[Command]) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut memory = Side::new(Arc::new(InMemory::default()));
+        let mut memory = Side::new(Arc::new(InMemory::new(1)));
         let mut sqlite = Side::new(Arc::new(InFile::new()));
         prop_assert_eq!(memory.take_lease().await, sqlite.take_lease().await);
         for (number, command) in (1..).zip(commands) {

@@ -7,8 +7,13 @@ use hence_store::conformance::Site;
 use hence_store::sqlite::{OpenMode, SqliteOptions, Synchronous};
 use hence_store::{MemoryStore, SqliteStore, Store};
 
-#[derive(Default)]
 pub(crate) struct InMemory(MemoryStore);
+
+impl InMemory {
+    pub(crate) fn new(shards: u16) -> Self {
+        Self(MemoryStore::with_shards(shards))
+    }
+}
 
 impl Site for InMemory {
     fn open(&self) -> Arc<dyn Store> {

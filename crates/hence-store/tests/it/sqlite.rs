@@ -7,8 +7,10 @@ use futures::future::join_all;
 use hence_core::history::RecordKind;
 use hence_core::timeline::ChangeSet;
 use hence_store::conformance::erasing::{MARKER, tell_marker};
-use hence_store::conformance::fixture::{Bench, at, change, done, end, entity, event, note, record};
-use hence_store::port::{Acceptance, HistoryFilter, InboxEntry, Lease, PageRequest, StartRequest, UpcomingFilter, Written};
+use hence_store::conformance::fixture::{Bench, at, beat, change, done, end, entity, event, note, own_all, record};
+use hence_store::port::{
+    Acceptance, HistoryFilter, InboxEntry, Life, Ownership, PageRequest, StartRequest, UpcomingFilter, Written,
+};
 use hence_store::sqlite::{OpenMode, SqliteOptions};
 use hence_store::{ErrorKind, SqliteStore, Store};
 use rusqlite::Connection;
@@ -43,7 +45,7 @@ fn a_newer_schema_is_refused_before_any_write() {
     drop(meddler);
     let before = std::fs::read(site.path()).unwrap();
     for mode in [OpenMode::Create, OpenMode::Existing, OpenMode::ReadOnly] {
-        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 1 });
+        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 2 });
     }
     assert_eq!(std::fs::read(site.path()).unwrap(), before);
 }
@@ -70,7 +72,7 @@ async fn a_store_that_is_only_read_refuses_writes() {
     let found = reading.upcoming(&UpcomingFilter::default(), PageRequest::first(10)).await.unwrap();
     assert_eq!(found.items.len(), 1);
     assert_eq!(reading.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap_err().kind(), &ErrorKind::ReadOnly);
-    assert_eq!(reading.take_lease("two", at(0)).await.unwrap_err().kind(), &ErrorKind::ReadOnly);
+    assert_eq!(reading.beat(&beat("two", 0)).await.unwrap_err().kind(), &ErrorKind::ReadOnly);
 }
 
 #[test]
@@ -106,7 +108,7 @@ async fn two_processes_write_at_once_and_lose_nothing() {
         })
         .collect();
     ids.sort_unstable();
-    let stored: Vec<_> = stores[0].wishes(1000).await.unwrap().iter().map(InboxEntry::id).collect();
+    let stored: Vec<_> = stores[0].wishes(None, 1000).await.unwrap().iter().map(InboxEntry::id).collect();
     assert_eq!(ids, stored);
     assert_eq!(stored.len(), 300);
     assert_eq!(stores[1].totals().await.unwrap().wishes, 300);
@@ -131,7 +133,7 @@ async fn waiting_calls_share_commits_and_each_gets_its_own_answer() {
     });
     let bad = (0..10).map(|_| async {
         let request = StartRequest { now: at(100), from: None, to: at(100), limit: 1 };
-        store.start(&outdated, request).await.unwrap_err().kind().clone()
+        store.start(&outdated, request).await.unwrap()
     });
     let release = async {
         tokio::task::yield_now().await;
@@ -139,7 +141,7 @@ async fn waiting_calls_share_commits_and_each_gets_its_own_answer() {
     };
     let (good, bad, ()) = futures::join!(join_all(good), join_all(bad), release);
     assert!(good.iter().all(|written| *written == [Written::Applied]));
-    assert!(bad.iter().all(|kind| *kind == ErrorKind::FenceLost));
+    assert!(bad.iter().all(Vec::is_empty), "an outdated lease starts nothing");
     assert_eq!(bench.store.totals().await.unwrap().entities, 51);
     assert_eq!(bench.start(&lease, 100, 1).await[0].id, task.id);
 }
@@ -153,10 +155,10 @@ async fn a_lock_held_elsewhere_is_an_error_that_says_so() {
     meddler.execute_batch("begin immediate").unwrap();
     let error = store.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap_err();
     assert_eq!((error.kind(), error.definite()), (&ErrorKind::Busy, true));
-    assert_eq!(store.wishes(10).await.unwrap(), [], "reading goes on");
+    assert_eq!(store.wishes(None, 10).await.unwrap(), [], "reading goes on");
     meddler.execute_batch("rollback").unwrap();
     store.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap();
-    assert_eq!(store.wishes(10).await.unwrap().len(), 1);
+    assert_eq!(store.wishes(None, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -177,8 +179,8 @@ async fn a_killed_engine_leaves_all_that_it_was_told_is_written() {
         std::fs::copy(of(&site), of(&copy)).unwrap();
     }
     let next = Bench { store: Arc::new(copy.store()) };
-    let taken = next.store.take_lease("two", at(102)).await.unwrap();
-    assert!(taken.epoch > started[4].fence);
+    let taken = own_all(next.store.as_ref(), "two").await;
+    assert!(taken.shards[0].epoch > started[4].fence);
     assert_eq!(next.store.orphans(&taken, 10).await.unwrap(), started[1..]);
     assert_eq!(next.start(&taken, 102, 1000).await.len(), 15);
     assert_eq!(next.store.totals().await.unwrap().finished.get("done"), Some(&1));
@@ -224,7 +226,7 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     let other = meddler
         .query_row("select replace(body, 'account/1', 'account/2') from wish where id = 2", [], |row| row.get::<_, String>(0));
     meddler.execute("update wish set body = ?1 where id = 2", [other.unwrap()]).unwrap();
-    let wishes = bench.store.wishes(10).await.unwrap();
+    let wishes = bench.store.wishes(None, 10).await.unwrap();
     let InboxEntry::Unreadable { id, entity: about, text, problem } = &wishes[0] else { panic!("{:?}", wishes[0]) };
     assert_eq!((about, text.as_str()), (&of, "{\"wish\":\"from_the_future\"}"));
     assert!(problem.contains("from_the_future"), "{problem}");
@@ -235,7 +237,7 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     changes.carried_out.push(*id);
     changes.records.push(record(&of, RecordKind::Refused, at(1), note(problem)));
     bench.write(changes, at(1)).await;
-    assert_eq!(bench.store.wishes(10).await.unwrap().len(), 2);
+    assert_eq!(bench.store.wishes(None, 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -268,7 +270,7 @@ async fn erased_texts_are_not_in_the_file() {
         bench.store.accept(vec![wish], at(150)).await.unwrap();
         if number % 3 == 0 {
             let mut changes = ChangeSet::new(of);
-            changes.carried_out.push(bench.store.wishes(1).await.unwrap()[0].id());
+            changes.carried_out.push(bench.store.wishes(None, 1).await.unwrap()[0].id());
             bench.write(changes, at(150)).await;
         }
     }
@@ -285,18 +287,32 @@ async fn erased_texts_are_not_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_lease_row_without_its_process_is_free() {
+async fn the_lock_tells_at_once_whether_the_owner_lives() {
     let site = InFile::new();
     let store = site.store();
-    let old: Lease = store.take_lease("one", at(0)).await.unwrap();
-    drop(store);
-    let next = site.store();
-    let new = next.take_lease("two", at(0)).await.unwrap();
-    assert!(new.epoch > old.epoch);
+    let old = own_all(&store, "one").await;
     // Meanwhile a command line beside the engine reads and tells.
     let beside = site.store();
     beside.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap();
-    let by = beside.take_lease("three", at(0)).await.unwrap_err();
-    assert_eq!(by.kind(), &ErrorKind::LeaseHeld { by: "two".to_owned() });
-    assert_eq!(by.to_string(), "another engine holds the lease: two");
+    let reading = SqliteStore::open(&site.path(), SqliteOptions::new(OpenMode::ReadOnly)).unwrap();
+    let life = |seen: Ownership| seen.node("one").map(|row| row.life);
+    assert_eq!(life(reading.ownership().await.unwrap()), Some(Life::Alive));
+    assert_eq!(own_all(&beside, "two").await.shards, [], "it waits, however long the other stands still");
+    drop(store);
+    assert_eq!(life(reading.ownership().await.unwrap()), Some(Life::Gone));
+    let new = own_all(&beside, "two").await;
+    assert!(new.shards[0].epoch > old.shards[0].epoch);
+    assert_eq!(reading.ownership().await.unwrap().lease_of("two"), new);
+}
+
+#[tokio::test]
+async fn a_free_shard_cannot_be_taken_from_under_a_lock() {
+    let site = InFile::new();
+    let (one, two) = (site.store(), site.store());
+    own_all(&one, "one").await;
+    let meddler = Connection::open(site.path()).unwrap();
+    meddler.execute_batch("update shard set holder = null").unwrap();
+    assert_eq!(own_all(&two, "two").await.shards, []);
+    drop(one);
+    assert_eq!(own_all(&two, "two").await.shards.len(), 1);
 }

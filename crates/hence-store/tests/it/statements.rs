@@ -9,11 +9,13 @@ use rusqlite::Connection;
 use crate::sites::InFile;
 
 /// What may be seen in a plan: the statement, the step of the plan, and why that is right.
-const ALLOWED: [(&str, &str, &str); 13] = [
+const ALLOWED: [(&str, &str, &str); 15] = [
     ("definition/list", "SCAN d", "a row for each version of a file: tens"),
     ("definition/list", "TEMP B-TREE", "the same tens are sorted"),
     ("inbox/list", "SCAN w", "in the order of the primary key, and ended by the limit"),
     ("write/newest_record", "SCAN history", "the last row of the primary key, and ended by the limit"),
+    ("lease/nodes", "SCAN node", "a row for each process: a few"),
+    ("lease/free", "SCAN shard", "one row"),
     ("start/next_wake_at", "SCAN live USING", "the first row of the index, and ended by the limit"),
     ("upcoming/steps", "SCAN step", "a row for each step of each definition: hundreds"),
     ("upcoming/steps", "TEMP B-TREE", "the same hundreds are sorted"),

@@ -20,7 +20,9 @@ async fn run_all(new_site: impl Fn() -> Arc<dyn Site>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_store_conforms() {
-    run_all(|| Arc::new(InMemory::default())).await;
+    for shards in [1, 8] {
+        run_all(|| Arc::new(InMemory::new(shards))).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hence_core::carry_out::WishResult;
 use hence_core::name::{EntityKey, EventName, Name, WishId};
 use hence_core::wish::Wish;
-use hence_store::port::{Acceptance, NewWish};
+use hence_store::port::{Acceptance, Lease, NewWish};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -161,7 +161,12 @@ impl Client {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn settle(&self, limit: usize) -> Result<usize, Error> {
-        let entries = self.store().wishes(limit).await?;
+        self.settle_of(None, limit).await
+    }
+
+    /// The same for the shards of a lease.
+    pub(crate) async fn settle_of(&self, lease: Option<&Lease>, limit: usize) -> Result<usize, Error> {
+        let entries = self.store().wishes(lease, limit).await?;
         if entries.is_empty() {
             return Ok(0);
         }

@@ -7,7 +7,7 @@ use hence_core::definition::Guarantee;
 use hence_core::name::{EntityKey, TaskId};
 use hence_core::task::{Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
-use hence_store::port::{Lease, Written};
+use hence_store::port::{Conflict, Lease, Written};
 use jiff::Timestamp;
 
 use super::Ended;
@@ -74,10 +74,15 @@ async fn apply(client: &Client, lease: &Lease, events: Vec<(Task, TaskEvent)>) -
         let sets = planned.iter().map(|(_, changes)| changes.clone()).collect();
         let written = client.store().write(Some(lease), sets, now).await?;
         for ((id, _), written) in planned.into_iter().zip(written) {
-            if let Written::Conflict(conflict) = written {
-                tracing::debug!(task = %id, %conflict, "planned again");
-            } else {
-                waiting.remove(&id);
+            match written {
+                Written::Applied => {
+                    waiting.remove(&id);
+                }
+                Written::Conflict(conflict @ Conflict::FenceLost(_)) => {
+                    tracing::warn!(task = %id, %conflict, "the end of an attempt is dropped");
+                    waiting.remove(&id);
+                }
+                Written::Conflict(conflict) => tracing::debug!(task = %id, %conflict, "planned again"),
             }
         }
     }

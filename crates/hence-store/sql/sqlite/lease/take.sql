@@ -1,3 +1,4 @@
--- Gives the lease to a node. Called by take_lease, under the file lock. ?1 shard, ?2 node, ?3 epoch, ?4 now.
-insert into lease (shard, node, epoch, renewed_at) values (?1, ?2, ?3, ?4)
-on conflict (shard) do update set node = ?2, epoch = ?3, renewed_at = ?4;
+-- Gives a free shard to a node that is known. Called by take, under the file lock. Primary keys. ?1 shard, ?2 epoch as seen, ?3 node,
+-- ?4 the new epoch.
+update shard set holder = ?3, epoch = ?4
+where number = ?1 and epoch = ?2 and holder is null and exists (select 1 from node where name = ?3);

@@ -1,2 +1,0 @@
--- Who holds the lease. Called by all that need it. Primary key. ?1 shard.
-select node, epoch from lease where shard = ?1;

@@ -1,0 +1,2 @@
+-- Who owns a shard. Called by beat, ownership and all that need a lease. Primary key. ?1 shard.
+select epoch, holder from shard where number = ?1;
