@@ -8,11 +8,17 @@ pub mod facts;
 pub mod port;
 
 mod changes;
+mod codes;
 mod erasure;
 mod format;
+mod ids;
 mod limits;
+mod mode;
+mod tallies;
 
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 
 #[cfg(feature = "conformance")]
@@ -20,5 +26,8 @@ pub mod conformance;
 
 pub use error::{Error, ErrorKind};
 pub use memory::MemoryStore;
+pub use mode::OpenMode;
 pub use port::Store;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

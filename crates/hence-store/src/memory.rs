@@ -90,7 +90,7 @@ impl Store for MemoryStore {
     async fn set_clock(&self, setting: ClockSetting) -> Result<(), Error> {
         self.with(|state| {
             state.clock = match setting {
-                ClockSetting::System => ClockSetting::System,
+                ClockSetting::System | ClockSetting::Database { .. } => ClockSetting::System,
                 ClockSetting::Virtual { now, target } => ClockSetting::Virtual { now: cut(now), target: cut(target) },
             };
         });

@@ -37,31 +37,21 @@ use jiff::Timestamp;
 use rusqlite::ffi;
 
 use crate::error::{Error, ErrorKind};
+use crate::ids::IdBlock;
 use crate::limits::{check_batch, check_count, check_start, check_wishes};
+pub use crate::mode::OpenMode;
 use crate::port::{
     Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
     Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView,
     Totals, UpcomingFilter, Written,
 };
 use connection::Connected;
-use identity::IdBlock;
 use lease::HeldLock;
 use reader::Readers;
 use writer::Writer;
 
 /// The oldest SQLite without the fault that loses data when two checkpoints meet a reset of the log (F51).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-
-/// How a store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenMode {
-    /// Made if it is not there.
-    Create,
-    /// It must be there; its schema is brought up to date.
-    Existing,
-    /// It must be there, with the schema of this program; nothing is ever written.
-    ReadOnly,
-}
 
 /// When a commit counts as safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

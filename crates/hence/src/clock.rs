@@ -53,6 +53,7 @@ impl Clock {
     pub async fn read(&self) -> Result<Reading, Error> {
         let reading = match self.store.clock().await? {
             ClockSetting::System => Reading { now: self.host.wall(), target: None },
+            ClockSetting::Database { now } => Reading { now, target: None },
             ClockSetting::Virtual { now, target } => Reading { now, target: Some(target) },
         };
         self.shown.store(reading.now.as_microsecond(), Ordering::Relaxed);
@@ -77,7 +78,7 @@ impl Clock {
     /// The clock is the system's, `target` lies behind it, or the store cannot be written.
     pub async fn advance(&self, target: Timestamp) -> Result<(), Error> {
         match self.store.clock().await? {
-            ClockSetting::System => {
+            ClockSetting::System | ClockSetting::Database { .. } => {
                 Err(Error::Refused { code: "HNC-0311", problem: "the clock is the system's and cannot be advanced".to_owned() })
             }
             ClockSetting::Virtual { now, target: before } if target >= now && target >= before => {

@@ -26,7 +26,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(Finding::new(path, 1, message));
         }
         findings.extend(check_text(path, text));
-        match Place::of(path) {
+        match Place::of(path, text) {
             Some(Ok(place)) => places.push(place),
             Some(Err(())) => {
                 let message =
@@ -48,16 +48,19 @@ struct Place<'a> {
     backend: &'a str,
     area: &'a str,
     name: &'a str,
+    /// Whether it says why the other backend has none of its kind.
+    is_alone: bool,
 }
 
 impl<'a> Place<'a> {
     /// None for files outside of a folder `sql`.
-    fn of(path: &'a str) -> Option<Result<Self, ()>> {
+    fn of(path: &'a str, text: &str) -> Option<Result<Self, ()>> {
         let (_, below) = path.split_once("/sql/")?;
         let parts: Vec<_> = below.split('/').collect();
         let place = match parts.as_slice() {
             [backend, area, file] if BACKENDS.contains(backend) => {
-                Ok(Self { path, backend, area, name: file.trim_end_matches(".sql") })
+                let is_alone = text.starts_with(&format!("-- Only {backend}: "));
+                Ok(Self { path, backend, area, name: file.trim_end_matches(".sql"), is_alone })
             }
             _ => Err(()),
         };
@@ -174,7 +177,7 @@ fn check_use(tree: &Tree, places: &[Place<'_>]) -> Vec<Finding> {
     places.iter().filter(|place| !is_used(place)).map(|place| Finding::new(place.path, 1, message)).collect()
 }
 
-/// Once both backends are there, what one has the other has under the same name.
+/// Once both backends are there, what one has the other has under the same name, unless the statement says that and why it stands alone.
 fn check_pairs(places: &[Place<'_>]) -> Vec<Finding> {
     let has = |backend: &str| places.iter().any(|place| place.backend == backend);
     if !BACKENDS.iter().all(|backend| has(backend)) {
@@ -182,10 +185,13 @@ fn check_pairs(places: &[Place<'_>]) -> Vec<Finding> {
     }
     let names: BTreeSet<_> = places.iter().map(|place| (crate_of(place.path), place.backend, place.area, place.name)).collect();
     let mut findings = Vec::new();
-    for place in places.iter().filter(|place| !OWN_AREAS.contains(&place.area)) {
+    for place in places.iter().filter(|place| !OWN_AREAS.contains(&place.area) && !place.is_alone) {
         let other = BACKENDS[usize::from(place.backend == BACKENDS[0])];
         if !names.contains(&(crate_of(place.path), other, place.area, place.name)) {
-            let message = format!("has no sql/{other}/{}/{}.sql; both backends have the same statements", place.area, place.name);
+            let message = format!(
+                "has no sql/{other}/{}/{}.sql; both backends have the same statements, or say `Only {}: …`",
+                place.area, place.name, place.backend
+            );
             findings.push(Finding::new(place.path, 1, message));
         }
     }
@@ -265,7 +271,9 @@ mod tests {
         let found = shown(check, &[(SQLITE, GOOD), (POSTGRES, GOOD), (last, GOOD), (migration, GOOD), user]);
         assert_eq!(
             found,
-            "crates/hence-store/sql/sqlite/due/last.sql:1 has no sql/postgres/due/last.sql; both backends have the same statements"
+            "crates/hence-store/sql/sqlite/due/last.sql:1 has no sql/postgres/due/last.sql; both backends have the same statements, or say `Only sqlite: …`"
         );
+        let alone = format!("-- Only sqlite: the other has no such thing. {GOOD}");
+        assert_eq!(shown(check, &[(SQLITE, GOOD), (POSTGRES, GOOD), (last, &alone), (migration, GOOD), user]), "");
     }
 }

@@ -21,6 +21,11 @@ pub struct StoreIdentity {
 pub enum ClockSetting {
     /// The machine's.
     System,
+    /// The database's, which all machines that use it share. To set it, any instant will do.
+    Database {
+        /// What it shows at this moment.
+        now: Timestamp,
+    },
     /// A virtual one, for development and demonstrations.
     Virtual {
         /// What it shows.

@@ -4,13 +4,13 @@ use hence_core::name::EntityKey;
 use jiff::Timestamp;
 
 use super::connection::Connected;
-use super::counter::Tallies;
 use super::row::{column, entity_of, maybe_instant};
 use super::statement::{ENTITY_INSERT, ENTITY_LIST};
 use crate::error::Error;
 use crate::format::micros;
 use crate::limits::page;
 use crate::port::{Cursor, EntityFilter, EntitySummary, Page, PageRequest};
+use crate::tallies::Tallies;
 
 /// The number and the version of the entity, whose row is made if it is new.
 pub(super) fn find_or_insert(

@@ -5,7 +5,7 @@ use hence_core::task::Task;
 use jiff::Timestamp;
 
 use super::connection::Connected;
-use super::counter::Tallies;
+use super::counter;
 use super::row::{self, column, entity_of};
 use super::statement::{
     ERASE_BODY_REASONS, ERASE_DUE, ERASE_FORGET_DATE, ERASE_IDLE, ERASE_PRUNE_BODIES, ERASE_PRUNE_ENTITY, ERASE_PRUNE_RECORDS,
@@ -16,6 +16,7 @@ use super::write::{Stop, Writing, written_at};
 use crate::erasure::{ending, proof, scrub};
 use crate::error::Error;
 use crate::format::{corrupt, micros, read_reason, write_reason};
+use crate::tallies::Tallies;
 
 pub(super) fn erase(connected: &mut Connected, entity: &EntityKey, now: Timestamp) -> Result<bool, Error> {
     let Some((id, _)) = connected.entity(entity)? else { return Ok(false) };
@@ -33,7 +34,7 @@ pub(super) fn erase(connected: &mut Connected, entity: &EntityKey, now: Timestam
         Stop::Conflict(conflict) => corrupt("what is stored of the entity contradicts itself").caused_by(conflict),
     })?;
     tallies.add("wishes", -(wishes as i64));
-    tallies.write(connected)?;
+    counter::add(connected, tallies)?;
     Ok(true)
 }
 
@@ -73,6 +74,6 @@ pub(super) fn prune(connected: &mut Connected, before: Timestamp, limit: usize) 
         tallies.add("timelines", -(timelines as i64));
     }
     tallies.add("entities", -(idle.len() as i64));
-    tallies.write(connected)?;
+    counter::add(connected, tallies)?;
     Ok(idle.len())
 }

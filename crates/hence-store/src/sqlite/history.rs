@@ -17,11 +17,12 @@ use hence_core::history::RecordKind;
 use jiff::Timestamp;
 
 use super::connection::Connected;
-use super::row::{self, FIRST_INDEXED_KIND, column, kind_code};
+use super::row::{self, column};
 use super::statement::{
     HISTORY_ALL, HISTORY_BOUNDS, HISTORY_OF_ENTITY, HISTORY_OF_KIND, HISTORY_OF_STEP, HISTORY_OF_TASK, HISTORY_WRITTEN_AT,
 };
 use super::upcoming::{json_list, steps};
+use crate::codes::{FIRST_INDEXED_KIND, kind_code};
 use crate::error::Error;
 use crate::format::micros;
 use crate::limits::{page, read_seq_cursor};

@@ -10,6 +10,7 @@ use super::schema::{self, SCHEMA_VERSION};
 use super::statement::{IDENTITY_SET_CLOCK, IDENTITY_STORE};
 use crate::error::Error;
 use crate::format::{corrupt, micros};
+use crate::ids::IdBlock;
 use crate::port::{ClockSetting, StoreIdentity};
 
 /// How many numbers are reserved at least, so that most calls write nothing.
@@ -33,7 +34,7 @@ pub(super) fn clock(connected: &mut Connected) -> Result<ClockSetting, Error> {
 
 pub(super) fn set_clock(connected: &mut Connected, setting: ClockSetting) -> Result<(), Error> {
     let (now, target) = match setting {
-        ClockSetting::System => (None, None),
+        ClockSetting::System | ClockSetting::Database { .. } => (None, None),
         ClockSetting::Virtual { now, target } => (Some(micros(now)), Some(micros(target))),
     };
     connected.run(IDENTITY_SET_CLOCK, (now, target)).map(|_| ())
@@ -46,35 +47,6 @@ pub(super) fn reserve(connected: &mut Connected, count: usize) -> Result<Range<i
     // `take_numbers` has just added the count to what was stored, so this is the first of the block.
     let first = last - count as i64 + 1;
     Ok(first..last + 1)
-}
-
-/// Numbers that are reserved and not given yet.
-#[derive(Debug, Default)]
-pub(super) struct IdBlock {
-    left: Range<i64>,
-}
-
-impl IdBlock {
-    /// The next `count` numbers, if that many are left.
-    pub(super) fn take(&mut self, count: usize) -> Option<Range<i64>> {
-        let end = self.left.start.checked_add(i64::try_from(count).ok()?)?;
-        if end > self.left.end {
-            return None;
-        }
-        let taken = self.left.start..end;
-        self.left.start = end;
-        Some(taken)
-    }
-
-    /// The first `count` numbers of a new block; the rest is kept if it is the newest block.
-    pub(super) fn renew(&mut self, block: Range<i64>, count: usize) -> Range<i64> {
-        let mut new = IdBlock { left: block.clone() };
-        let taken = new.take(count).unwrap_or(block);
-        if new.left.start > self.left.start {
-            *self = new;
-        }
-        taken
-    }
 }
 
 impl SqliteStore {

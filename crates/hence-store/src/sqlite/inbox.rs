@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::connection::Connected;
-use super::counter::Tallies;
+use super::counter;
 use super::entity;
 use super::row::{self, column};
 use super::statement::{INBOX_EXPIRE_KEYS, INBOX_FIND_KEY, INBOX_INSERT, INBOX_LIST, INBOX_OF_ENTITY, INBOX_PUT_KEY};
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::format::micros;
 use crate::limits::KEY_KEPT;
 use crate::port::{Acceptance, InboxEntry, NewWish};
+use crate::tallies::Tallies;
 
 pub(super) fn accept(connected: &mut Connected, wishes: &[NewWish], now: Timestamp) -> Result<Vec<Acceptance>, Error> {
     let kept_since = now.saturating_sub(KEY_KEPT).unwrap_or(Timestamp::MIN);
@@ -23,7 +24,7 @@ pub(super) fn accept(connected: &mut Connected, wishes: &[NewWish], now: Timesta
     for wish in wishes {
         accepted.push(accept_one(connected, wish, now, &mut tallies)?);
     }
-    tallies.write(connected)?;
+    counter::add(connected, tallies)?;
     Ok(accepted)
 }
 

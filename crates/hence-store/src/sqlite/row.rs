@@ -1,88 +1,20 @@
-//! Rows to values and back: the codes of states and kinds, and the column lists that several statements share.
+//! Rows to values and back: the column lists that several statements share.
 //!
 //! Everything read is checked as what was written could have been; what does not fit is `Corrupt`, never a panic.
 
-use hence_core::history::{Record, RecordKind};
+use hence_core::history::Record;
 use hence_core::name::{DefinitionHash, EntityKey, Fence, Name, TaskId, TimelineId, WishId};
-use hence_core::task::{Task, TaskState};
+use hence_core::task::Task;
 use hence_core::timeline::{Timeline, TimelineStatus};
 use hence_core::wish::{StoredWish, read_wish};
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 
 use super::failure;
+use crate::codes::{ANSWER_AWAITED, CANCEL_ASKED, POSSIBLE_DUPLICATE, kind_of, state_of};
 use crate::error::Error;
 use crate::format::{corrupt, instant, read_given, read_json, read_name, read_reason};
 use crate::port::{HistoryRow, InboxEntry, StoredDefinition, TaskOrigin};
-
-/// The codes of `live.state`; a running task whose answer is awaited has one of its own, so that an index finds it.
-pub(super) const SCHEDULED: i64 = 0;
-pub(super) const RUNNING: i64 = 1;
-pub(super) const HELD: i64 = 2;
-pub(super) const ANSWER_AWAITED: i64 = 3;
-
-const POSSIBLE_DUPLICATE: i64 = 1;
-const CANCEL_ASKED: i64 = 2;
-
-/// The code of a task's state; only for tasks that are not final.
-pub(super) fn state_code(task: &Task) -> i64 {
-    match task.state {
-        TaskState::Scheduled => SCHEDULED,
-        TaskState::Held => HELD,
-        _ if task.answer_awaited => ANSWER_AWAITED,
-        _ => RUNNING,
-    }
-}
-
-/// The state of a code.
-pub(super) fn state_of(code: i64) -> Result<TaskState, Error> {
-    match code {
-        SCHEDULED => Ok(TaskState::Scheduled),
-        RUNNING | ANSWER_AWAITED => Ok(TaskState::Running),
-        HELD => Ok(TaskState::Held),
-        _ => Err(corrupt("a stored task has an unknown state")),
-    }
-}
-
-/// The code of a task's marks.
-pub(super) fn flags(task: &Task) -> i64 {
-    i64::from(task.possible_duplicate) * POSSIBLE_DUPLICATE + i64::from(task.cancel_asked) * CANCEL_ASKED
-}
-
-/// The code of a kind of record; below 10 stand the kinds that most records are, which have no index.
-pub(super) fn kind_code(kind: RecordKind) -> i64 {
-    match kind {
-        RecordKind::Enrolled => 0,
-        RecordKind::Event => 1,
-        RecordKind::Facts => 2,
-        RecordKind::Ended => 3,
-        RecordKind::Done => 4,
-        RecordKind::Refused => 10,
-        RecordKind::Moved => 11,
-        RecordKind::Held => 12,
-        RecordKind::Released => 13,
-        RecordKind::RunAsked => 14,
-        RecordKind::CancelAsked => 15,
-        RecordKind::Retried => 16,
-        RecordKind::TakenOver => 17,
-        RecordKind::AnswerAwaited => 18,
-        RecordKind::LateOutcome => 19,
-        RecordKind::Notice => 20,
-        RecordKind::Skipped => 21,
-        RecordKind::Cancelled => 22,
-        RecordKind::Expired => 23,
-        RecordKind::Failed => 24,
-        RecordKind::Unknown => 25,
-    }
-}
-
-/// The lowest code of a kind that has an index.
-pub(super) const FIRST_INDEXED_KIND: i64 = 10;
-
-fn kind_of(code: i64) -> Result<RecordKind, Error> {
-    let found = RecordKind::ALL.into_iter().find(|kind| kind_code(*kind) == code);
-    found.ok_or_else(|| corrupt("a stored record is of an unknown kind"))
-}
 
 /// The value of a column.
 pub(super) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, Error> {
@@ -186,14 +118,6 @@ pub(super) fn timeline(row: &Row<'_>) -> Result<Timeline, Error> {
         given: read_given(text(row, 7)?)?,
         facts: read_json(text(row, 8)?)?,
     })
-}
-
-/// The code of a timeline's status.
-pub(super) fn status_code(status: TimelineStatus) -> i64 {
-    match status {
-        TimelineStatus::Active => 0,
-        TimelineStatus::Ended => 1,
-    }
 }
 
 /// What a task was made with, of a row as in `task/origin.sql`.

@@ -5,13 +5,14 @@ use hence_core::task::{Task, TaskEvent, TaskState};
 use jiff::Timestamp;
 
 use super::connection::Connected;
-use super::counter::Tallies;
+use super::counter;
 use super::lease;
 use super::row::{self, column};
 use super::statement::{START_DUE_SOON, START_ORPHANS, START_OVERDUE_ANSWERS, START_START, START_STARTABLE};
 use crate::error::Error;
 use crate::format::{corrupt, cut, instant, micros};
 use crate::port::{Lease, StartRequest};
+use crate::tallies::Tallies;
 
 /// Behind which task, until when.
 type Span = (Option<(Timestamp, TaskId)>, Timestamp);
@@ -57,7 +58,7 @@ pub(super) fn start(connected: &mut Connected, lease: &Lease, request: &StartReq
     let count = started.len() as i64;
     tallies.add_state(TaskState::Scheduled, -count);
     tallies.add_state(TaskState::Running, count);
-    tallies.write(connected)?;
+    counter::add(connected, tallies)?;
     Ok(started)
 }
 

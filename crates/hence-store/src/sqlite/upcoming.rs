@@ -9,11 +9,12 @@
 //! The lists of several states or steps are merged; each gives at most one page.
 
 use hence_core::name::Name;
-use hence_core::task::{Task, TaskState};
+use hence_core::task::Task;
 
 use super::connection::Connected;
-use super::row::{self, ANSWER_AWAITED, HELD, RUNNING, SCHEDULED};
+use super::row;
 use super::statement::{UPCOMING_OF_ENTITY, UPCOMING_OF_STATE, UPCOMING_OF_STEP, UPCOMING_STEPS};
+use crate::codes::{SCHEDULED, state_codes};
 use crate::error::Error;
 use crate::format::micros;
 use crate::limits::{page, read_task_cursor, task_cursor};
@@ -31,7 +32,7 @@ struct Narrowed {
 pub(super) fn upcoming(connected: &mut Connected, filter: &UpcomingFilter, request: &PageRequest) -> Result<Page<Task>, Error> {
     let from = filter.due_from.map_or((i64::MIN, i64::MIN), |from| (micros(from) - 1, i64::MAX));
     let after = request.after.as_ref().map(read_task_cursor).transpose()?.unwrap_or(from);
-    let states: Vec<i64> = codes(&filter.states);
+    let states: Vec<i64> = state_codes(&filter.states);
     let is_of_kind = filter.entity_kind.as_ref().is_none_or(|kind| filter.entity.as_ref().is_none_or(|of| of.kind() == kind));
     let steps = steps(connected, filter.timeline.as_ref(), filter.entity_kind.as_ref(), filter.step.as_ref())?;
     let has_steps = filter.timeline.is_some() || filter.step.is_some();
@@ -66,25 +67,6 @@ fn list(connected: &Connected, sql: &str, of: &dyn rusqlite::ToSql, narrowed: &N
     let Narrowed { after, due_until, states, steps, limit } = narrowed;
     let params: [&dyn rusqlite::ToSql; 7] = [of, &after.0, &after.1, due_until, states, steps, limit];
     connected.all(sql, params, row::task)
-}
-
-/// The codes of these states; of all that are not final, if none are named.
-fn codes(states: &[TaskState]) -> Vec<i64> {
-    if states.is_empty() {
-        return vec![SCHEDULED, RUNNING, HELD, ANSWER_AWAITED];
-    }
-    let mut codes: Vec<i64> = states
-        .iter()
-        .flat_map(|state| match state {
-            TaskState::Scheduled => vec![SCHEDULED],
-            TaskState::Running => vec![RUNNING, ANSWER_AWAITED],
-            TaskState::Held => vec![HELD],
-            _ => Vec::new(),
-        })
-        .collect();
-    codes.sort_unstable();
-    codes.dedup();
-    codes
 }
 
 /// The numbers of the steps that fit. Ad-hoc tasks have none of their own: they fit when neither timeline nor step is asked for.

@@ -7,18 +7,19 @@ use hence_core::timeline::{ChangeSet, TaskWrite, Timeline};
 use jiff::Timestamp;
 
 use super::connection::Connected;
-use super::counter::Tallies;
 use super::entity::find_or_insert;
-use super::row::{column, flags, kind_code, state_code, state_of, status_code};
+use super::row::column;
 use super::statement::{
     ENTITY_TOUCH, INBOX_DELETE, WRITE_CHANGE_BODY, WRITE_DELETE_LIVE, WRITE_FIND_LIVE, WRITE_FIND_TIMELINE, WRITE_INSERT_BODY,
     WRITE_INSERT_LIVE, WRITE_INSERT_RECORD, WRITE_NEWEST_RECORD, WRITE_PUT_TIMELINE, WRITE_UPDATE_LIVE,
 };
-use super::{lease, writer};
+use super::{counter, lease, writer};
 use crate::changes;
+use crate::codes::{flags, kind_code, state_code, state_of, status_code};
 use crate::error::{Error, ErrorKind};
 use crate::format::{cut, instant, micros, write_given, write_json, write_reason};
 use crate::port::{Conflict, Lease, Written};
+use crate::tallies::Tallies;
 
 /// Why a change set was not written: it may not be, or it could not be.
 pub(super) enum Stop {
@@ -61,7 +62,7 @@ pub(super) fn write(
             Err(conflict) => Written::Conflict(conflict),
         });
     }
-    tallies.write(connected)?;
+    counter::add(connected, tallies)?;
     Ok(written)
 }
 

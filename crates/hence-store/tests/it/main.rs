@@ -1,8 +1,10 @@
 //! The tests of the stores: one suite over all of them, then what only one has.
 #![allow(clippy::unwrap_used, reason = "tests: a failed unwrap is a failed test")]
 
+mod postgres;
 mod random;
 mod sites;
 mod sqlite;
 mod statements;
+mod statements_postgres;
 mod suite;

@@ -1,4 +1,4 @@
-//! Goal: the SQLite store does exactly what the memory store does. Method: random commands on both; each answer must be equal, and
+//! Goal: the SQL stores do exactly what the memory store does. Method: random commands on both; each answer must be equal, and
 //! so must, after every few of them, all that can be read. A failure prints the shortest commands that show it, and proptest keeps its seed.
 
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use hence_store::port::{
 };
 use proptest::prelude::*;
 
-use crate::sites::{InFile, InMemory};
+use crate::sites::{InFile, InMemory, InPostgres};
 
-/// How many random stories are played.
+/// How many random stories are played on SQLite, and on PostgreSQL, where each needs a database of its own.
 const STORIES: u32 = 150;
+const STORIES_POSTGRES: u32 = 24;
 /// After how many commands everything is compared.
 const LOOKED_AT_EACH: usize = 5;
 const ENTITIES: [&str; 3] = ["account/1", "account/2", "order/1"];
@@ -291,16 +292,17 @@ fn transition_of(task: &Task, what: u8, now: i64) -> ChangeSet {
     changes
 }
 
-fn play(commands: &[Command]) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// Plays the commands on a memory store and on the other one.
+fn play(commands: &[Command], other: Arc<dyn Site>) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut memory = Side::new(Arc::new(InMemory::new(1)));
-        let mut sqlite = Side::new(Arc::new(InFile::new()));
-        prop_assert_eq!(memory.take_lease().await, sqlite.take_lease().await);
+        let mut other = Side::new(other);
+        prop_assert_eq!(memory.take_lease().await, other.take_lease().await);
         for (number, command) in (1..).zip(commands) {
-            prop_assert_eq!(memory.play(command).await, sqlite.play(command).await, "answer to {:?}", command);
+            prop_assert_eq!(memory.play(command).await, other.play(command).await, "answer to {:?}", command);
             if number % LOOKED_AT_EACH == 0 || number == commands.len() {
-                prop_assert_eq!(memory.everything().await, sqlite.everything().await, "after {:?}", command);
+                prop_assert_eq!(memory.everything().await, other.everything().await, "after {:?}", command);
             }
         }
         Ok(())
@@ -312,6 +314,15 @@ proptest! {
 
     #[test]
     fn sqlite_store_does_what_the_memory_store_does(commands in prop::collection::vec(command(), 1..80)) {
-        play(&commands)?;
+        play(&commands, Arc::new(InFile::new()))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: STORIES_POSTGRES, ..ProptestConfig::default() })]
+
+    #[test]
+    fn postgres_store_does_what_the_memory_store_does(commands in prop::collection::vec(command(), 1..80)) {
+        play(&commands, Arc::new(InPostgres::new(1)))?;
     }
 }

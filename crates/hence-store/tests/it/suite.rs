@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hence_store::conformance::{Site, checks};
 
-use crate::sites::{InFile, InMemory};
+use crate::sites::{InFile, InMemory, InPostgres};
 
 async fn run_all(new_site: impl Fn() -> Arc<dyn Site>) {
     let mut failed = Vec::new();
@@ -28,4 +28,14 @@ async fn memory_store_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_store_conforms() {
     run_all(|| Arc::new(InFile::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_store_conforms() {
+    run_all(|| Arc::new(InPostgres::new(8))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_store_conforms_without_named_statements() {
+    run_all(|| Arc::new(InPostgres::pooled(1))).await;
 }

@@ -1,3 +1,4 @@
+-- Only sqlite: PostgreSQL finds and starts in one statement.
 -- Due tasks that are the first of their entity. Called by start. Index live_wake; live_entity and wish_entity for what blocks.
 -- ?1 from, ?2 to, ?3 limit.
 select l.id, b.timeline, e.key, coalesce(b.key, s.name), b.occurrence, l.due_at, l.wake_at, l.state, l.fence, l.started_at,

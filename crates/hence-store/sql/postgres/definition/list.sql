@@ -1,0 +1,4 @@
+-- All definitions, each name's current one last. Called by definitions; the table is small: a row for each version of a file.
+select d.hash, d.name, d.source, d.created_at,
+  d.put_seq = (select max(o.put_seq) from hence.definition o where o.name = d.name)
+from hence.definition d order by d.name, d.put_seq;

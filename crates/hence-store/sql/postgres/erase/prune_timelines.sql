@@ -1,0 +1,2 @@
+-- Forgets the timelines of entities. Called by prune. Index timeline_entity. $1 entities.
+delete from hence.timeline where entity = any($1::bigint[]);
