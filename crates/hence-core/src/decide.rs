@@ -191,7 +191,10 @@ fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Deli
             to: render(to)?,
             subject: subject.as_ref().map(render).transpose()?,
         },
-        Destination::Webhook { target, path } => Rendered::Webhook { target: target.to_string(), path: render(path)? },
+        Destination::Webhook { target, path } => {
+            let path = path.render_path(context).map_err(|error| format!("`{path}` cannot be filled in: {error}"))?;
+            Rendered::Webhook { target: target.to_string(), path }
+        }
         Destination::Handler { name } => Rendered::Handler { name: name.to_string() },
         Destination::Log { message } => Rendered::Log { message: render(message)? },
         Destination::Broker { broker, target, key } => {
@@ -237,6 +240,28 @@ fn payload(firing: Firing<'_>, facts: &Facts, data: &serde_json::Map<String, ser
         "due_at": firing.task.due_at.to_string(),
         "facts": seen,
         "data": data,
+    })
+}
+
+/// What every payload of a step has, without values: the fields of the fact groups that the step looks at are null, its data too.
+pub fn payload_form(definition: &Definition, step: &Step) -> serde_json::Value {
+    let needed = facts_needed(step);
+    let nulls = |names: Vec<&str>| {
+        let fields = names.into_iter().map(|name| (name.to_owned(), serde_json::Value::Null)).collect();
+        serde_json::Value::Object(fields)
+    };
+    let groups = definition.facts.iter().filter(|(name, _)| needed.contains(name.as_str()));
+    let facts: serde_json::Map<String, serde_json::Value> = groups
+        .map(|(name, group)| (name.to_string(), nulls(group.fields.keys().map(|field| field.as_str()).collect())))
+        .collect();
+    serde_json::json!({
+        "entity": { "type": null, "id": null },
+        "timeline": null,
+        "step": null,
+        "occurrence": null,
+        "due_at": null,
+        "facts": facts,
+        "data": nulls(step.action.data.keys().map(String::as_str).collect()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Texts with `{expression}` parts, such as `"{account.email}"`; `{{` and `}}` stand for the braces themselves.
 //!
 //! Parsed and typed like conditions, with the limits of `expression`; the result is at most [`TEXT_BYTES_MAX`] long. A value is put
-//! in as it is and never read as a template again.
+//! in as it is, or percent-encoded into a path, and never read as a template again.
 
 use std::ops::Range;
 
@@ -104,6 +104,17 @@ impl Interpolation {
     /// # Errors
     /// [`FillError`]: a part has no value or no text, or the whole is too long.
     pub fn render(&self, context: &Context) -> Result<String, FillError> {
+        self.fill(context, |value| value)
+    }
+
+    /// The same for the path of an address: every value is percent-encoded, so that it stays within its segment.
+    /// # Errors
+    /// As [`Interpolation::render`].
+    pub fn render_path(&self, context: &Context) -> Result<String, FillError> {
+        self.fill(context, |value| path_segment(&value))
+    }
+
+    fn fill(&self, context: &Context, written: impl Fn(String) -> String) -> Result<String, FillError> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
@@ -111,7 +122,7 @@ impl Interpolation {
                 Part::Value { expression, .. } => {
                     let value = expression.evaluate(context)?;
                     let part = text_of(&value).ok_or_else(|| FillError::NoText { part: expression.to_string() })?;
-                    text.push_str(&part);
+                    text.push_str(&written(part));
                 }
             }
             if text.len() > TEXT_BYTES_MAX {
@@ -143,6 +154,18 @@ impl std::fmt::Display for Interpolation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.source)
     }
+}
+
+/// A value as one segment of a path: everything but letters, digits and `-._~` is percent-encoded (RFC 3986, unreserved characters).
+pub fn path_segment(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// The length of the expression before the closing brace; braces in its quoted texts do not count.

@@ -237,6 +237,7 @@ impl Simulation {
                     retry: &step.retry,
                     delivery: step.delivery,
                     attempt: u32::MAX,
+                    put_off: answer::PutOff::default(),
                     to: delivery.to.to_string(),
                     facts: delivery.facts,
                     when: delivery.when,

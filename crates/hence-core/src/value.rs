@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 mod facts;
@@ -263,6 +265,27 @@ impl FieldType {
                 accept_any(json, FACT_DEPTH_MAX, &mut elements_left)
             }
             (_, found) => Err(ValueError::Mismatch { expected, found: json_kind(found) }),
+        }
+    }
+
+    /// Reads a value that a database gave, which may know neither truth nor instants: the numbers 0 and 1 are a `bool`, and a date and
+    /// time without an offset, as `2026-03-02 10:00:00`, is a `time` in UTC. All else as [`FieldType::accept`].
+    /// # Errors
+    /// As [`FieldType::accept`].
+    pub fn accept_sql(self, json: &serde_json::Value) -> Result<Value, ValueError> {
+        use serde_json::Value as Json;
+        match (self.base, json) {
+            (TypeName::Bool, Json::Number(number)) if matches!(number.as_i64(), Some(0 | 1)) => {
+                Ok(Value::Bool(number.as_i64() == Some(1)))
+            }
+            (TypeName::Time, Json::String(text)) if parse_time(text).is_none() => match text.trim().parse::<DateTime>() {
+                Ok(local) => TimeZone::UTC
+                    .to_timestamp(local)
+                    .map(Value::Time)
+                    .map_err(|_| ValueError::Range { expected: self.base.with_article() }),
+                Err(_) => self.accept(json),
+            },
+            _ => self.accept(json),
         }
     }
 

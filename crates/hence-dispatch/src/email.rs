@@ -25,6 +25,7 @@ use crate::email::message::{Composed, checked_subject, compose, one_mailbox, rec
 use crate::email::relay::Relay;
 use crate::email::smtp::{Failure, Session};
 use crate::email::templates::Templates;
+pub use crate::email::templates::Templates as MailTemplates;
 use crate::port::{Attempt, Destination, Dispatcher, Problem, Reply};
 use crate::secret::Secret;
 
@@ -84,6 +85,11 @@ impl Mails {
     /// The names of the templates, in alphabetical order.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.templates.names()
+    }
+
+    /// Every name that the files of a mail use and no payload of this form has.
+    pub fn unknown_names(&self, mail: &str, payload: &serde_json::Value) -> Vec<Problem> {
+        self.templates.unknown_names(mail, payload)
     }
 
     fn compose(&self, attempt: &Attempt) -> Result<Composed, Problem> {

@@ -37,7 +37,7 @@ mod conformance_attempt;
 #[cfg(feature = "catcher")]
 pub use catcher::{CaughtMail, MailCatcher};
 #[cfg(feature = "email")]
-pub use email::{MailServer, Mails};
+pub use email::{MailServer, MailTemplates, Mails};
 #[cfg(feature = "webhook")]
 pub use guard::path_segment;
 pub use handler::{HandlerContext, HandlerError, HandlerReply, Handlers};

@@ -224,6 +224,11 @@ impl Problem {
         self.code
     }
 
+    /// Whether nothing was sent and nothing will be before a person mends the configuration or a template: the task waits for that.
+    pub fn is_for_a_person(&self) -> bool {
+        matches!(self.code, "no-template" | "no-subject" | "template-failed")
+    }
+
     /// A sentence without a full stop, for people.
     pub fn message(&self) -> &str {
         &self.message

@@ -26,11 +26,12 @@ impl SqliteFacts {
         Self { path }
     }
 
-    /// The first row of the statement as a JSON object by column name; `None` when there is no row. Blocks.
+    /// The row of the statement as a JSON object by column name; `None` when there is no row. Blocks.
     ///
     /// `$1` in the statement is the entity's id. Blobs are refused.
     /// # Errors
-    /// [`ErrorKind::Unavailable`]: the file cannot be opened or read. [`ErrorKind::Invalid`]: the statement does not fit.
+    /// [`ErrorKind::Unavailable`]: the file cannot be opened or read. [`ErrorKind::Invalid`]: the statement does not fit, or
+    /// gives a second row: which of them decides would be chance.
     pub fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, Value>>, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let unavailable = |error: rusqlite::Error| {
@@ -51,6 +52,9 @@ impl SqliteFacts {
             let value = json_of(row.get_ref(index).map_err(unavailable)?);
             let value = value.ok_or_else(|| Error::new(ErrorKind::Invalid, format!("column `{name}` is a blob or no number")))?;
             object.insert(name, value);
+        }
+        if rows.next().map_err(unavailable)?.is_some() {
+            return Err(Error::new(ErrorKind::Invalid, "the statement gives more than one row"));
         }
         Ok(Some(object))
     }
@@ -81,6 +85,8 @@ mod tests {
         let row = facts.read("select email, paid_at, hits from account where id = $1", "42").unwrap().unwrap();
         assert_eq!(Value::Object(row), serde_json::json!({ "email": "a@b.c", "paid_at": null, "hits": 7 }));
         assert!(facts.read("select email from account where id = $1", "43").unwrap().is_none());
+        let second = facts.read("select 1 union all select 2", "42").unwrap_err();
+        assert_eq!(second.to_string(), "the statement gives more than one row");
         assert!(facts.read("delete from account where id = $1", "42").is_err());
         assert!(facts.read("select nothing from account", "42").is_err());
     }

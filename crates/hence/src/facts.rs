@@ -89,7 +89,9 @@ impl FactReaders {
             })?;
             for (field, kind) in &group.fields {
                 let json = fields.get(field.as_str()).unwrap_or(&serde_json::Value::Null);
-                let value = kind.accept(json).map_err(|error| Problem {
+                let is_sql = matches!(group.source, Some(FactSource::Sql { .. }));
+                let accepted = if is_sql { kind.accept_sql(json) } else { kind.accept(json) };
+                let value = accepted.map_err(|error| Problem {
                     code: "facts-not-typed".to_owned(),
                     message: format!("facts `{name}.{field}`: {error}"),
                 })?;
@@ -106,11 +108,15 @@ impl FactReaders {
                 let reader = self.databases.get(source.as_str());
                 let reader = reader.ok_or_else(|| format!("the database `{source}` is not configured"))?;
                 let row = reader.read(sql, entity.id()).await?;
-                row.ok_or_else(|| format!("the database `{source}` has no row for {entity}"))
+                // No row says that nothing is known, where nothing needs to be; elsewhere it may come later.
+                let may_be_missing = group.fields.values().all(|kind| kind.nullable);
+                row.or_else(|| may_be_missing.then(Map::new)).ok_or_else(|| {
+                    format!("the database `{source}` has no row for {entity}, and not all of its fields may be null")
+                })
             }
             Some(FactSource::Http { target, path }) => {
-                let context = Context::new().with("entity", Value::String(path_segment(entity.id())));
-                let path = path.render(&context).map_err(|error| error.to_string())?;
+                let context = Context::new().with("entity", Value::String(entity.id().to_owned()));
+                let path = path.render_path(&context).map_err(|error| error.to_string())?;
                 let timeout = Duration::try_from(group.timeout).unwrap_or(Duration::from_secs(5));
                 self.http(target.as_str(), path, timeout).await
             }
@@ -136,12 +142,47 @@ impl FactReaders {
     }
 }
 
-#[cfg(feature = "webhook")]
-fn path_segment(id: &str) -> String {
-    hence_dispatch::path_segment(id)
-}
+#[cfg(test)]
+mod tests {
+    //! Goal: a row becomes facts of the declared types, and no row means what the types allow. Method: rows in, facts out.
+    use super::*;
 
-#[cfg(not(feature = "webhook"))]
-fn path_segment(id: &str) -> String {
-    id.to_owned()
+    struct Rows(Option<Map<String, serde_json::Value>>);
+
+    #[async_trait]
+    impl FactReader for Rows {
+        async fn read(&self, _sql: &str, _entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String> {
+            Ok(self.0.clone())
+        }
+    }
+
+    async fn check(fields: &str, row: serde_json::Value, expected: &str) {
+        let source = format!(
+            "[timeline]\nname = \"t\"\nentity = \"account\"\nanchor = \"start\"\n[facts.a]\nsource = \"app\"\n\
+             sql = \"select 1 from account where id = $1\"\nfields = {{ {fields} }}\n\
+             [step.s]\nwhen = \"a.x == null\"\ndo = {{ log = \"s\" }}\n"
+        );
+        let definition = Definition::load(&source).unwrap().definition;
+        let readers = FactReaders::default().with_database("app", Arc::new(Rows(row.as_object().cloned())));
+        let groups = BTreeSet::from(["a".to_owned()]);
+        let entity: EntityKey = "account/42".parse().unwrap();
+        let found = match readers.read(&definition, &groups, &entity, &Facts::default()).await {
+            Ok(facts) => facts.to_json().to_string(),
+            Err(problem) => problem.message,
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn a_row_of_sqlite_has_truth_and_instants_in_its_own_way() {
+        let row = serde_json::json!({ "x": 1, "at": "2026-03-02 10:00:00" });
+        check("x = \"bool?\", at = \"time\"", row, r#"{"a":{"at":"2026-03-02T10:00:00Z","x":true}}"#).await;
+    }
+
+    #[tokio::test]
+    async fn no_row_is_null_where_everything_may_be() {
+        check("x = \"bool?\"", serde_json::Value::Null, r#"{"a":{"x":null}}"#).await;
+        let expected = "facts `a`: the database `app` has no row for account/42, and not all of its fields may be null";
+        check("x = \"bool?\", at = \"time\"", serde_json::Value::Null, expected).await;
+    }
 }

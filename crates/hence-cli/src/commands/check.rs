@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::serve::transports;
 use crate::definitions::{self, File};
 use crate::diagnostics::{self, Format};
 use crate::output::{self, Answer};
@@ -21,9 +22,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let files = definitions::read(&session.definition_paths(&args.paths)?)?;
+    let usable = files.iter().filter_map(|file| file.loaded.as_ref().ok()).map(|loaded| &loaded.definition);
+    // Without a usable configuration there is no folder of templates to look at, and `hence doctor` says why.
+    let mails = session.config().map_or_else(|_| Vec::new(), |config| transports::unknown_names(config, usable));
     match args.format {
-        Format::Human if session.give(|| Answer::list(document(&files), "files", "file")) => {}
-        Format::Human => human(&files),
+        Format::Human if session.give(|| Answer::list(document(&files, &mails), "files", "file")) => {}
+        Format::Human => {
+            human(&files);
+            let red = output::RED;
+            mails.iter().for_each(|text| output::line(&format!("{red}wrong{red:#} {text}")));
+        }
         Format::Sarif => output::json(&diagnostics::sarif(&files)),
         Format::Github => {
             for file in &files {
@@ -32,9 +40,9 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
                 }
             }
         }
-        Format::Json => output::json(&document(&files)),
+        Format::Json => output::json(&document(&files, &mails)),
     }
-    Ok(if files.iter().all(|file| file.loaded.is_ok()) { Exit::Done } else { Exit::Definitions })
+    Ok(if mails.is_empty() && files.iter().all(|file| file.loaded.is_ok()) { Exit::Done } else { Exit::Definitions })
 }
 
 fn human(files: &[File]) {
@@ -67,7 +75,7 @@ fn human(files: &[File]) {
     }
 }
 
-fn document(files: &[File]) -> Value {
+fn document(files: &[File], mails: &[String]) -> Value {
     let of = |file: &File| {
         let found: Vec<Value> =
             file.diagnostics().iter().map(|diagnostic| diagnostics::json(&file.path, &file.source, diagnostic)).collect();
@@ -80,5 +88,5 @@ fn document(files: &[File]) -> Value {
             "diagnostics": found,
         })
     };
-    json!({ "files": files.iter().map(of).collect::<Vec<_>>() })
+    json!({ "files": files.iter().map(of).collect::<Vec<_>>(), "mail_templates": mails })
 }

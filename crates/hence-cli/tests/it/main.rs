@@ -13,6 +13,7 @@ mod formats;
 mod import;
 mod operating;
 mod preview;
+mod receivers;
 mod serving;
 mod telling;
 mod why;

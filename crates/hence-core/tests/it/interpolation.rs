@@ -83,3 +83,16 @@ fn names_are_listed_once() {
     assert!(!text.is_constant());
     assert_eq!(text.to_string(), "{event.days} {event.days + attempt} {1}");
 }
+
+#[test]
+fn in_a_path_every_value_stays_in_its_segment() {
+    let rendered = |id: &str| {
+        let mut text = Interpolation::parse("/x/{entity}?try={attempt}").unwrap();
+        text.bind(&names()).unwrap();
+        text.render_path(&context().with("entity", Value::String(id.to_owned()))).unwrap()
+    };
+    assert_eq!(rendered("a-b_c.d~9"), "/x/a-b_c.d~9?try=2");
+    assert_eq!(rendered("a?b=c"), "/x/a%3Fb%3Dc?try=2");
+    assert_eq!(rendered("../a/b;c&d#e f%"), "/x/..%2Fa%2Fb%3Bc%26d%23e%20f%25?try=2");
+    assert_eq!(rendered("å\n"), "/x/%C3%A5%0A?try=2");
+}

@@ -72,6 +72,29 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
+fn what_a_database_gives_is_read_by_its_type() {
+    let read = |kind: &str, json: Json| match kind.parse::<FieldType>().unwrap().accept_sql(&json) {
+        Ok(value) => value.to_json().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(read("bool", json!(1)), "true");
+    assert_eq!(read("bool?", json!(0)), "false");
+    assert_eq!(read("bool", json!(true)), "true");
+    assert_eq!(read("bool", json!(2)), "expected a bool, found a number");
+    assert_eq!(read("bool?", json!(null)), "null");
+    assert_eq!(read("time", json!("2026-03-02 10:00:00")), "\"2026-03-02T10:00:00Z\"");
+    assert_eq!(read("time", json!("2026-03-02T10:00:00.5")), "\"2026-03-02T10:00:00.5Z\"");
+    assert_eq!(read("time", json!("2026-03-02")), "\"2026-03-02T00:00:00Z\"");
+    assert_eq!(read("time", json!("2026-03-02T10:00:00+02:00")), "\"2026-03-02T08:00:00Z\"");
+    assert_eq!(read("time", json!(1_772_445_600)), "expected a time, found a number");
+    assert_eq!(
+        read("time", json!("soon")),
+        "expected a time, found text that is not one: write it as `2026-03-02T10:00:00Z`, with an offset or zone"
+    );
+    assert_eq!(read("int", json!(1)), "1");
+}
+
+#[test]
 fn type_names_are_read_and_shown() {
     for name in ["string", "int", "float", "bool", "time", "duration", "list", "map", "any", "string?", "any?"] {
         assert_eq!(name.parse::<FieldType>().unwrap().to_string(), name);

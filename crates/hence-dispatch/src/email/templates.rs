@@ -28,6 +28,9 @@ const OUTPUT_BYTES_MAX: usize = 1_000_000;
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 const FILES_MAX: usize = 500;
 
+/// The code of a template that cannot be filled in.
+const FAILED: &str = "template-failed";
+
 /// What a rendered mail says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Bodies {
@@ -50,8 +53,8 @@ struct Parts {
     html: bool,
 }
 
-/// All templates of a folder, compiled.
-pub(crate) struct Templates {
+/// All mail templates of a folder, compiled.
+pub struct Templates {
     environment: Environment<'static>,
     parts: BTreeMap<String, Parts>,
 }
@@ -61,7 +64,7 @@ impl Templates {
     ///
     /// # Errors
     /// Every file that cannot be used, with its line.
-    pub(crate) fn load(folder: &Path) -> Result<Templates, Vec<Problem>> {
+    pub fn load(folder: &Path) -> Result<Templates, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut templates = Templates { environment: environment(), parts: BTreeMap::new() };
         match files(folder) {
@@ -82,8 +85,21 @@ impl Templates {
     }
 
     /// The names of the mails, in alphabetical order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.keys().map(String::as_str)
+    }
+
+    /// Every name that the files of a mail use and no payload of this form has, by file; not those of files that they include.
+    pub fn unknown_names(&self, mail: &str, payload: &serde_json::Value) -> Vec<Problem> {
+        let Some(parts) = self.parts.get(mail) else { return Vec::new() };
+        let known = known_names(payload, json!({}));
+        // The subject is the first line of the first file.
+        let first = if parts.text { "txt" } else { "html" };
+        let files = [(parts.subject, "subject", first), (parts.text, "txt", "txt"), (parts.html, "html", "html")];
+        let there = files.into_iter().filter(|(is_there, ..)| *is_there);
+        let unknown =
+            there.filter_map(|(_, part, end)| Some((unknown_in(&self.environment, &format!("{mail}.{part}"), &known)?, end)));
+        unknown.map(|(what, end)| Problem::new(FAILED, format!("mail template `{mail}.{end}`: {what}"))).collect()
     }
 
     /// Whether a mail brings a subject of its own.
@@ -122,7 +138,7 @@ impl Templates {
             if !parts.subject {
                 parts.subject = true;
                 if let Err(error) = self.environment.add_template_owned(format!("{name}.subject"), subject.to_owned()) {
-                    problems.push(problem_of(&error, &format!("{name}.{end}")));
+                    problems.push(problem_of(&error, &format!("{name}.{end}"), |_| None));
                 }
             }
         }
@@ -131,15 +147,16 @@ impl Templates {
             _ => parts.html = true,
         }
         if let Err(error) = self.environment.add_template_owned(file.to_owned(), body) {
-            problems.push(problem_of(&error, file));
+            problems.push(problem_of(&error, file, |_| None));
         }
     }
 
-    fn render_file(&self, file: &str, context: &Value) -> Result<String, Problem> {
-        let template = self.environment.get_template(file).map_err(|error| problem_of(&error, file))?;
+    fn render_file(&self, file: &str, context: &Names) -> Result<String, Problem> {
+        let problem = |error: Error| problem_of(&error, file, |name| unknown_in(&self.environment, name, context));
+        let template = self.environment.get_template(file).map_err(problem)?;
         let mut output = Limited(Vec::new());
-        template.render_captured_to(context.clone(), &mut output).map_err(|error| problem_of(&error, file))?;
-        String::from_utf8(output.0).map_err(|_| Problem::new("template-failed", format!("mail template `{file}` gave no text")))
+        template.render_captured_to(Value::from(Serde(context)), &mut output).map_err(problem)?;
+        String::from_utf8(output.0).map_err(|_| Problem::new(FAILED, format!("mail template `{file}` gave no text")))
     }
 }
 
@@ -188,12 +205,10 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// What a template can name: the payload's own fields, and `hence` for the task.
-fn context(attempt: &Attempt) -> Value {
-    let mut fields = match &attempt.payload {
-        serde_json::Value::Object(fields) => fields.clone(),
-        _ => serde_json::Map::new(),
-    };
+/// What a template can name.
+type Names = serde_json::Map<String, serde_json::Value>;
+
+fn context(attempt: &Attempt) -> Names {
     let hence = json!({
         "task": attempt.task,
         "entity_type": attempt.entity_type,
@@ -204,12 +219,46 @@ fn context(attempt: &Attempt) -> Value {
         "due": attempt.due_at.to_string(),
         "attempt": attempt.attempt,
     });
-    fields.insert("hence".to_owned(), hence);
-    Value::from(Serde(fields))
+    known_names(&attempt.payload, hence)
 }
 
-/// What is wrong, and where; never the values it went wrong with.
-fn problem_of(error: &Error, file: &str) -> Problem {
+/// The payload's own fields; each group of its facts by its own name too, where no field has that; and `hence` for the task.
+fn known_names(payload: &serde_json::Value, hence: serde_json::Value) -> Names {
+    let mut names = payload.as_object().cloned().unwrap_or_default();
+    if let Some(serde_json::Value::Object(groups)) = payload.get("facts") {
+        for (group, fields) in groups {
+            names.entry(group).or_insert_with(|| fields.clone());
+        }
+    }
+    names.insert("hence".to_owned(), hence);
+    names
+}
+
+/// The names that a file uses and that are not among these, in words. What stands below a plain value is not looked at.
+fn unknown_in(environment: &Environment<'_>, file: &str, known: &Names) -> Option<String> {
+    let template = environment.get_template(file).ok()?;
+    let is_known = |name: &String| {
+        let mut parts = name.split('.');
+        let first = parts.next().unwrap_or_default();
+        let mut at = known.get(first);
+        for part in parts {
+            match at {
+                // Without fields the object stands for one whose fields are not known.
+                Some(serde_json::Value::Object(fields)) if !fields.is_empty() => at = fields.get(part),
+                _ => break,
+            }
+        }
+        at.is_some() || environment.globals().any(|(global, _)| global == first)
+    };
+    let mut unknown: Vec<String> = template.undeclared_variables(true).into_iter().filter(|name| !is_known(name)).collect();
+    unknown.sort();
+    let words = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let known = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    (!unknown.is_empty()).then(|| format!("{words} is not known here; known are: {known}"))
+}
+
+/// What is wrong, and where; never the values it went wrong with. `unknown` says which names of a file are not known.
+fn problem_of(error: &Error, file: &str, unknown: impl Fn(&str) -> Option<String>) -> Problem {
     let name = match error.name() {
         Some(name) if !name.ends_with(".subject") => name,
         _ => file,
@@ -218,13 +267,13 @@ fn problem_of(error: &Error, file: &str) -> Problem {
     let what = match error.kind() {
         // While a template is compiled there are no values yet that a detail could repeat.
         ErrorKind::SyntaxError => format!("syntax error: {}", error.detail().unwrap_or("not understood")),
-        ErrorKind::UndefinedError => "uses a name that is not defined here".to_owned(),
+        ErrorKind::UndefinedError => unknown(name).unwrap_or_else(|| "uses a name that is not defined here".to_owned()),
         ErrorKind::OutOfFuel => format!("needs more than {FUEL} steps"),
         ErrorKind::WriteFailure => format!("gives more than {OUTPUT_BYTES_MAX} bytes"),
         ErrorKind::TemplateNotFound => "includes a template that does not exist in its folder".to_owned(),
         kind => kind.to_string(),
     };
-    Problem::new("template-failed", format!("mail template `{name}`{place}: {what}"))
+    Problem::new(FAILED, format!("mail template `{name}`{place}: {what}"))
 }
 
 /// A buffer that is full at [`OUTPUT_BYTES_MAX`].

@@ -96,9 +96,49 @@ fn hostile_templates_end_early() {
 fn failures_name_the_place_and_no_value() {
     let problem =
         render(&[("m.txt", "Subject: x\n\n{{ account.emial }}")], json!({"account": {"email": "a@example.com"}})).unwrap_err();
-    assert_eq!(problem, "mail template `m.txt`, line 3: uses a name that is not defined here");
+    assert_eq!(problem, "mail template `m.txt`, line 3: `account.emial` is not known here; known are: account, hence");
     let problem = render(&[("m.txt", "{{ secret + 1 }}")], json!({"secret": "hunter2"})).unwrap_err();
     assert!(!problem.contains("hunter2"), "{problem}");
     let problem = render(&[("m.txt", "{{ secret | int }}")], json!({"secret": "hunter2"})).unwrap_err();
     assert!(!problem.contains("hunter2"), "{problem}");
+}
+
+/// The payload as the engine makes it.
+fn payload() -> serde_json::Value {
+    json!({
+        "entity": { "type": "account", "id": "42" },
+        "facts": { "account": { "name": "Ann", "tags": { "x": 1 } }, "step": { "x": 2 } },
+        "data": { "code": 7 },
+        "step": "tell",
+    })
+}
+
+#[test]
+fn facts_are_named_by_their_group_alone_or_below_facts() {
+    let text = "{{ account.name }} {{ facts.account.name }} {{ account.tags.x }} {{ data.code }} {{ entity.id }} {{ step }} {{ facts.step.x }}";
+    let rendered = render(&[("m.txt", text)], payload()).unwrap();
+    assert_eq!(rendered.bodies.text.as_deref(), Some("Ann Ann 1 7 42 tell 2"));
+}
+
+#[test]
+fn a_name_that_is_not_known_is_said() {
+    let problem = render(&[("m.txt", "Subject: Hi\n\n{{ account.nick }}{{ data.code }}")], payload()).unwrap_err();
+    let known = "known are: account, data, entity, facts, hence, step";
+    assert_eq!(problem, format!("mail template `m.txt`, line 3: `account.nick` is not known here; {known}"));
+    let templates = load(&[
+        (
+            "m.txt",
+            "Subject: {{ acount.name }}\n{% for i in range(3) %}{{ loop.index }}{{ hence.due }}{% endfor %}{{ account.name.x }}",
+        ),
+        ("m.html", "{{ account.nick }} {{ other }} {% set mine = 1 %}{{ mine }}"),
+    ])
+    .unwrap();
+    let unknown: Vec<String> = templates.unknown_names("m", &payload()).iter().map(|p| p.message().to_owned()).collect();
+    assert_eq!(
+        unknown,
+        [
+            format!("mail template `m.txt`: `acount.name` is not known here; {known}"),
+            format!("mail template `m.html`: `account.nick`, `other` is not known here; {known}"),
+        ]
+    );
 }

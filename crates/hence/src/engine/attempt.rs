@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hence_core::answer::{self, Answer, Judgement, Problem};
+use hence_core::answer::{self, ASKED_AGAIN, Answer, Judgement, Problem, PutOff};
 use hence_core::carry_out;
 use hence_core::decide::{self, Decision, Delivery, Firing, Rendered};
 use hence_core::definition::{Definition, Guarantee, RetryPolicy, Step};
@@ -35,6 +35,7 @@ struct Seen {
     to: String,
     facts: BTreeMap<String, serde_json::Value>,
     when: Option<String>,
+    put_off: PutOff,
 }
 
 impl Attempt {
@@ -94,7 +95,7 @@ impl Attempt {
     }
 
     async fn deliver(&self, step: &Step, timeline: &Timeline, delivery: Delivery) -> AttemptEnd {
-        let seen = Seen { to: delivery.to.to_string(), facts: delivery.facts, when: delivery.when };
+        let seen = Seen { to: delivery.to.to_string(), facts: delivery.facts, when: delivery.when, put_off: PutOff::default() };
         let to = destination(delivery.to);
         if let Err(problem) = self.dispatchers.can_carry(&to) {
             return held(&format!("cannot be delivered here: {problem}"));
@@ -119,19 +120,35 @@ impl Attempt {
             cancel: hence_dispatch::CancelSignal::default(),
         };
         let deadline = self.client.host().wait(attempt.timeout + DEADLINE_SLACK);
-        let answer = answer_of(self.dispatchers.deliver_before(&attempt, deadline).await);
-        self.judge(step, answer, seen).await
+        let reply = self.dispatchers.deliver_before(&attempt, deadline).await;
+        if let Reply::Refused { problem } = &reply
+            && problem.is_for_a_person()
+        {
+            return held(&format!("cannot be delivered here: {problem}"));
+        }
+        self.judge(step, answer_of(reply), seen).await
     }
 
     async fn judge(&self, step: &Step, answer: Answer, seen: Seen) -> AttemptEnd {
         let now = self.client.now().await.unwrap_or(self.now);
+        let put_off = if matches!(answer, Answer::Done { .. }) { PutOff::default() } else { self.put_off().await };
+        let seen = Seen { put_off, ..seen };
         judge(&self.task, Some(step), (answer, seen), (now, self.dice))
+    }
+
+    /// How the receiver has put the task off; as if it had not, where the store cannot be read.
+    async fn put_off(&self) -> PutOff {
+        if self.task.attempt <= 1 {
+            return PutOff::default();
+        }
+        let view = self.client.store().task(self.task.id).await.ok().flatten();
+        view.map_or_else(PutOff::default, |view| PutOff::of(view.records.iter().map(|row| &row.record)))
     }
 }
 
 impl Seen {
     fn nothing() -> Self {
-        Self { to: String::new(), facts: BTreeMap::new(), when: None }
+        Self { to: String::new(), facts: BTreeMap::new(), when: None, put_off: PutOff::default() }
     }
 }
 
@@ -155,6 +172,7 @@ fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), (now,
         retry: step.map_or(&default, |step| &step.retry),
         delivery: step.map_or(Guarantee::AtLeastOnce, |step| step.delivery),
         attempt: task.attempt,
+        put_off: seen.put_off,
         to: seen.to,
         facts: seen.facts,
         when: seen.when,
@@ -185,6 +203,9 @@ fn answer_of(reply: Reply) -> Answer {
     let signed = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     match reply {
         Reply::Done { outcome, result } => Answer::Done { outcome, result },
+        Reply::Again { after: Some(after), problem } if problem.code() == ASKED_AGAIN => {
+            Answer::AskedAgain { after: signed(after), problem: plain(&problem) }
+        }
         Reply::Again { after, problem } => Answer::Again { after: after.map(signed), problem: plain(&problem) },
         Reply::Unknown { problem } => Answer::Unknown { problem: plain(&problem) },
         Reply::Later { within } => Answer::Later { within: within.map(signed) },

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hence::core::decide::payload_form;
 use hence::core::definition::{Definition, Destination, FactSource};
 use hence::core::library::Library;
-use hence::dispatch::{Dispatchers, Log, MailCatcher, MailServer, Mails};
+use hence::dispatch::{Dispatchers, Log, MailCatcher, MailServer, MailTemplates, Mails};
 
 use crate::config::Config;
 use crate::output;
@@ -17,7 +18,7 @@ pub(crate) struct Transports {
     pub(crate) dispatchers: Dispatchers,
     targets: Vec<String>,
     sources: Vec<String>,
-    templates: Option<Vec<String>>,
+    mails: Option<Arc<Mails>>,
     // Kept for as long as mails go to it.
     _catcher: Option<Arc<MailCatcher>>,
 }
@@ -58,20 +59,21 @@ pub(crate) enum MailsGo<'a> {
 pub(crate) fn configured(session: &Session, mails: MailsGo<'_>) -> Result<Transports, Problem> {
     let config = session.config()?;
     let mut dispatchers = Dispatchers::new().with(Arc::new(Log)).with(Arc::new(config.webhooks()?));
-    let mut templates = None;
+    let mut made = None;
     if let Some(server) = mail_server(config, mails) {
         let mails = Mails::new(&server).map_err(|problems| {
             let text = problems.iter().map(|problem| problem.message().to_owned()).collect::<Vec<_>>().join("; ");
             Problem::new("HNC-0329", text, Exit::Usage).help(format!("mend `[mail]` in {}, or its templates", config.place()))
         })?;
-        templates = Some(mails.templates().map(str::to_owned).collect());
-        dispatchers.add(Arc::new(mails));
+        let mails = Arc::new(mails);
+        dispatchers.add(Arc::<Mails>::clone(&mails));
+        made = Some(mails);
     }
     Ok(Transports {
         dispatchers,
         targets: config.targets.iter().map(|target| target.name.clone()).collect(),
         sources: config.sources.keys().cloned().collect(),
-        templates,
+        mails: made,
         _catcher: match mails {
             MailsGo::To(catcher) => Some(Arc::clone(&catcher.running)),
             MailsGo::AsConfigured | MailsGo::Caught => None,
@@ -97,6 +99,26 @@ fn mail_server(config: &Config, mails: MailsGo<'_>) -> Option<MailServer> {
     }
 }
 
+/// The names in mail templates that no payload of the step has, where the folder of templates is there.
+pub(crate) fn unknown_names<'a>(config: &Config, definitions: impl Iterator<Item = &'a Definition>) -> Vec<String> {
+    if !config.templates.is_dir() {
+        return Vec::new();
+    }
+    let templates = match MailTemplates::load(&config.templates) {
+        Ok(templates) => templates,
+        Err(problems) => return problems.iter().map(ToString::to_string).collect(),
+    };
+    let mut unknown = Vec::new();
+    for definition in definitions {
+        for step in &definition.steps {
+            let Destination::Email { template, .. } = &step.action.to else { continue };
+            let problems = templates.unknown_names(template.as_str(), &payload_form(definition, step));
+            unknown.extend(problems.iter().map(|problem| format!("step `{}` of `{}`: {problem}", step.name, definition.name)));
+        }
+    }
+    unknown
+}
+
 impl Transports {
     /// What the definitions want and nothing here carries: their tasks will be held, or their facts not be read.
     pub(crate) fn warnings(&self, library: &Library) -> Vec<String> {
@@ -110,9 +132,11 @@ impl Transports {
         for step in &definition.steps {
             let problem = match &step.action.to {
                 Destination::Webhook { target, .. } => self.no_target(target.as_str()),
-                Destination::Email { template, .. } => match &self.templates {
+                Destination::Email { template, .. } => match &self.mails {
                     None => Some("no mail server is configured (`[mail]`)".to_owned()),
-                    Some(names) if names.iter().any(|name| name == template.as_str()) => None,
+                    Some(mails) if mails.templates().any(|name| name == template.as_str()) => {
+                        mails.unknown_names(template.as_str(), &payload_form(definition, step)).first().map(ToString::to_string)
+                    }
                     Some(_) => Some(format!("there is no mail template `{template}`")),
                 },
                 Destination::Handler { name } => Some(format!("handler `{name}` lives in a program that embeds Hence")),
