@@ -13,6 +13,8 @@ use crate::port::Totals;
 
 /// By subject, hour, step and outcome.
 pub(crate) type CounterKey = (i64, i64, i64, String);
+/// What is to be added to counters, by their key.
+pub(crate) type Added<K> = Vec<(K, i64)>;
 
 /// What a write adds to the counters; written once at its end.
 #[derive(Debug, Default, Clone)]
@@ -55,7 +57,7 @@ impl Tallies {
     }
 
     /// What is to be added, by name and by key; nothing that is zero.
-    pub(crate) fn into_parts(self) -> (Vec<(String, i64)>, Vec<(CounterKey, i64)>) {
+    pub(crate) fn into_parts(self) -> (Added<String>, Added<CounterKey>) {
         let tallies = self.tallies.into_iter().filter(|(_, added)| *added != 0).collect();
         let counters = self.counters.into_iter().filter(|(_, added)| *added != 0).collect();
         (tallies, counters)

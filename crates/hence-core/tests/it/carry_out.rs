@@ -199,7 +199,7 @@ fn enrol_bare() -> Wish {
     wish
 }
 
-fn started_at(at: Value) -> Wish {
+fn started_at(at: &Value) -> Wish {
     Wish::PutFacts { entity: account(), facts: json!({ "account": { "started_at": at } }) }
 }
 
@@ -222,7 +222,7 @@ do = { log = "{entity}" }
 
 #[test]
 fn what_was_withdrawn_comes_back_when_the_plan_wants_it_again() {
-    let end = |at: &str| started_at(json!(at));
+    let end = |at: &str| started_at(&json!(at));
     let mut told = vec![("2026-03-02T09:00:00Z", enrol()), ("2026-03-03T09:00:00Z", end("2026-04-01T09:00:00Z"))];
     check_ahead(ENDING, &told, &["end [] 2026-04-01T09:00:00Z", "remind [] 2026-03-27T09:00:00Z"]);
     told.push(("2026-03-04T09:00:00Z", end("2026-03-10T09:00:00Z")));
@@ -233,9 +233,9 @@ fn what_was_withdrawn_comes_back_when_the_plan_wants_it_again() {
 
 #[test]
 fn an_occurrence_that_was_shifted_away_and_back_comes_once_more() {
-    let away = started_at(json!("2026-04-08T10:00:00Z"));
-    let first = started_at(json!("2026-04-01T10:00:00Z"));
-    let unknown = started_at(Value::Null);
+    let away = started_at(&json!("2026-04-08T10:00:00Z"));
+    let first = started_at(&json!("2026-04-01T10:00:00Z"));
+    let unknown = started_at(&Value::Null);
     let day = "2026-03-03T09:00:00Z";
     let mut told = vec![("2026-03-02T09:00:00Z", enrol_bare()), (day, first.clone())];
     check_ahead(ANCHORED, &told, &["weekly [2026-04-01T10:00] 2026-04-01T10:00:00Z"]);
@@ -253,9 +253,9 @@ fn an_occurrence_that_was_shifted_away_and_back_comes_once_more() {
 fn of_the_occurrences_before_the_enrolment_only_the_newest_is_made_up_for() {
     let endless = ANCHORED.replace("times = 3", "");
     let mut told =
-        vec![("2026-03-02T09:00:00Z", enrol_bare()), ("2026-03-02T10:00:00Z", started_at(json!("2023-03-01T10:00:00Z")))];
+        vec![("2026-03-02T09:00:00Z", enrol_bare()), ("2026-03-02T10:00:00Z", started_at(&json!("2023-03-01T10:00:00Z")))];
     check_ahead(&endless, &told, &["weekly [2026-02-25T10:00] 2026-02-25T10:00:00Z"]);
-    told[1].1 = started_at(json!("2026-03-01T10:00:00Z"));
+    told[1].1 = started_at(&json!("2026-03-01T10:00:00Z"));
     check_ahead(&endless, &told, &["weekly [2026-03-01T10:00] 2026-03-01T10:00:00Z"]);
 }
 
@@ -263,7 +263,7 @@ fn of_the_occurrences_before_the_enrolment_only_the_newest_is_made_up_for() {
 fn what_had_to_come_before_a_step_that_has_ended_is_skipped() {
     let mut world = World::new(ENDING);
     world.tell("2026-03-02T09:00:00Z", enrol());
-    world.tell("2026-03-03T09:00:00Z", started_at(json!("2026-04-01T09:00:00Z")));
+    world.tell("2026-03-03T09:00:00Z", started_at(&json!("2026-04-01T09:00:00Z")));
     let end = world.snapshot.live.iter().find(|task| task.step.as_str() == "end").cloned().unwrap();
     let begun = end.apply(TaskEvent::Start { fence: Fence(9) }, at("2026-03-20T09:00:00Z")).unwrap().task;
     world.snapshot.live.retain(|task| task.id != begun.id);
