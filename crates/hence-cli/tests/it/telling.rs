@@ -111,6 +111,29 @@ fn facts_that_a_timeline_needs_and_nobody_gave_are_named() {
 }
 
 #[test]
+fn wishes_that_wait_for_facts_are_shown_with_their_age() {
+    let folder = Folder::trial();
+    // Nobody listens there: the facts that the anchor is read from cannot be had.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    folder.write("hence.toml", &format!("[targets.app]\nurl = 'http://127.0.0.1:{port}'\nallow_private = true\n"));
+    folder.write(
+        "timelines/far.toml",
+        "[timeline]\nname = 'far'\nentity = 'account'\nanchor = 'account.began_at'\n\n[facts.account]\nhttp = 'app'\npath = '/{entity}'\n\
+         fields = { began_at = 'time' }\n\n[step.greet]\ndo = { log = 'hello' }\n",
+    );
+    let told = folder.json(&["enrol", "far", "account/7", "--at", "2026-03-02T09:55Z"]);
+    assert_eq!(told["told"], "accepted");
+    let status = folder.json(&["status"]);
+    assert_eq!(status["totals"]["wishes"], 1);
+    assert_eq!(status["oldest_wish"], serde_json::json!({ "entity": "account/7", "at": "2026-03-02T09:55:00Z" }));
+    let ran = folder.run(&["status"]);
+    assert!(ran.out.contains("1, the oldest about account/7"), "{ran:?}");
+    assert!(ran.err.contains("warning: inbox: 1 wait, the oldest about account/7 since 2026-03-02T09:55:00Z"), "{ran:?}");
+    let doctor = folder.run(&["doctor"]);
+    assert!(doctor.out.contains("mend  inbox: 1 wait, the oldest about account/7"), "{doctor:?}");
+}
+
+#[test]
 fn same_key_tells_once() {
     let folder = Folder::trial();
     folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
