@@ -57,7 +57,7 @@ pub(super) async fn accept(
     let (new, places, about) = sort(wishes, &known);
     let keys: Vec<&EntityKey> = told.into_iter().filter(|key| about.contains(*key)).collect();
     let entities = entity::find_or_insert(connected, shards, &keys, now).await?;
-    put(connected, wishes, new, places, &entities, now).await
+    put(connected, wishes, (new, places), &entities, now).await
 }
 
 /// What is to be put, what each wish becomes, and the entities of those that are put.
@@ -100,8 +100,7 @@ fn answer(id: WishId, is_same: bool) -> Acceptance {
 async fn put(
     connected: &Connected,
     wishes: &[NewWish],
-    mut new: New,
-    places: Vec<Place>,
+    (mut new, places): (New, Vec<Place>),
     entities: &BTreeMap<String, i64>,
     now: Timestamp,
 ) -> Result<Vec<Acceptance>, Stop> {
