@@ -24,7 +24,8 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli.global.color.apply();
-    output::set_up(output::Talk { is_quiet: cli.global.quiet, has_headings: !cli.global.no_header });
+    let is_wide = cli.global.output == Some(cli::Format::Wide);
+    output::set_up(output::Talk { is_quiet: cli.global.quiet, has_headings: !cli.global.no_header, is_wide });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -37,6 +37,8 @@ pub(crate) fn line(text: &str) {
 pub(crate) struct Talk {
     pub(crate) is_quiet: bool,
     pub(crate) has_headings: bool,
+    /// Rows go on beyond the edge of the terminal.
+    pub(crate) is_wide: bool,
 }
 
 static TALK: OnceLock<Talk> = OnceLock::new();
@@ -172,7 +174,8 @@ pub(crate) fn table(headings: &[&str]) -> Table {
     if TALK.get().is_none_or(|talk| talk.has_headings) {
         table.set_header(headings.iter().map(|heading| heading.to_uppercase()).collect::<Vec<_>>());
     }
-    let arrangement = if is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    let is_wide = TALK.get().is_some_and(|talk| talk.is_wide);
+    let arrangement = if is_terminal() && !is_wide { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(arrangement);
     table
 }

@@ -7,6 +7,7 @@
 pub(crate) mod transports;
 mod watch;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
 fn write_log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("HENCE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(output::is_terminal());
+    // A file that stderr goes to gets no colours, whatever stdout is.
+    let has_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_colours);
     // A second one in the same process would be refused; the first then goes on.
     let _ = log.try_init();
 }
