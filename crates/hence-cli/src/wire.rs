@@ -1,6 +1,9 @@
 //! The JSON that reading commands print: `snake_case`, RFC 3339 in UTC, ids as text, reasons as data. Fields are only ever added.
 
 use hence::core::history::Record;
+use hence::core::name::TaskId;
+use hence::core::reason::Reason;
+use hence::core::reason::delay::Delay;
 use hence::core::task::{Task, TaskState};
 use hence::core::timeline::Timeline;
 use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Page, Totals};
@@ -32,6 +35,40 @@ pub(crate) fn task(task: &Task) -> Value {
         "created_at": task.created_at.to_string(),
         "reason": reason(&task.reason),
     })
+}
+
+/// What holds back a task that is late.
+pub(crate) fn delay(delay: &Delay) -> Value {
+    let because = |because: &Option<Box<Reason>>| because.as_ref().map(|because| reason(because));
+    match delay {
+        Delay::Held { since, because: why } => json!({ "delay": "held", "since": since.to_string(), "because": because(why) }),
+        Delay::UnderWay { attempt, started_at } => {
+            json!({ "delay": "under_way", "attempt": attempt, "started_at": started_at.to_string() })
+        }
+        Delay::AnswerAwaited { until } => json!({ "delay": "answer_awaited", "until": until.to_string() }),
+        Delay::Retry { wake_at, attempts, because: why } => {
+            json!({ "delay": "retry", "wake_at": wake_at.to_string(), "attempts": attempts, "because": because(why) })
+        }
+        Delay::Wishes { count, waiting } => json!({
+            "delay": "wishes",
+            "count": count,
+            "since": waiting.as_ref().map(|waiting| waiting.since.to_string()),
+            "try_at": waiting.as_ref().map(|waiting| waiting.try_at.to_string()),
+            "code": waiting.as_ref().map(|waiting| waiting.problem.code.clone()),
+            "problem": waiting.as_ref().map(|waiting| waiting.problem.message.clone()),
+        }),
+        Delay::Behind { task, step, due_at, is_running } => json!({
+            "delay": "behind",
+            "task_id": TaskId(*task).to_string(),
+            "step": step,
+            "due_at": due_at.to_string(),
+            "is_running": is_running,
+        }),
+        Delay::NoEngine { last_seen } => json!({ "delay": "no_engine", "last_seen": last_seen.map(|at| at.to_string()) }),
+        Delay::CatchUp { due_before } => json!({ "delay": "catch_up", "due_before": due_before }),
+        // Delays are only ever added; one of a newer release still has its sentence.
+        _ => json!({ "delay": "other" }),
+    }
 }
 
 /// A record of history as it is stored.

@@ -4,6 +4,7 @@
 //! entity until nothing changes any more, and give one [`ChangeSet`] that is written whole or not at all. New tasks and timelines
 //! carry negative numbers until [`ChangeSet::number`] gives them real ones, so that everything here stays pure.
 
+mod adhoc;
 mod enrol;
 mod settle;
 
@@ -137,6 +138,16 @@ pub fn run_again(
     changes
 }
 
+/// That an attempt, of which this record tells, was answered when it was over: nothing else changes, and what the answer carried is not
+/// kept.
+pub fn late_outcome(attempt: &Record, outcome: &Name, now: Timestamp) -> ChangeSet {
+    let text = format!("attempt {} ({}) was answered `{outcome}` when it was over", attempt.attempt, attempt.fence);
+    let mut changes = ChangeSet::new(attempt.entity.clone());
+    let reason = Reason::Note { text };
+    changes.records.push(Record { at: now, kind: RecordKind::LateOutcome, outcome: None, reason, ..attempt.clone() });
+    changes
+}
+
 /// The facts of a timeline, typed by its definition; what no longer fits its type counts as not known.
 pub fn facts_of(timeline: &Timeline, library: &Library) -> Facts {
     let Some(definition) = library.version(&timeline.definition) else { return Facts::default() };
@@ -247,7 +258,7 @@ impl<'a> Work<'a> {
                 self.record(RecordKind::Facts, stored.at, None, reason);
                 Ok(WishResult::Told)
             }
-            Wish::Schedule { key, due_at, action, .. } => Ok(self.schedule(stored, key, *due_at, action)),
+            Wish::Schedule { key, due_at, action, .. } => adhoc::schedule(self, stored, (key, *due_at, action)),
         }
     }
 
@@ -340,26 +351,6 @@ impl<'a> Work<'a> {
             Some(other) => *other = timeline,
             None => self.changes.timelines.push(timeline),
         }
-    }
-
-    fn schedule(&mut self, stored: &StoredWish, key: &Name, due_at: Timestamp, action: &serde_json::Value) -> WishResult {
-        let reason = Reason::AdHoc { actor: stored.actor.clone(), text: String::new() };
-        let waiting = self.snapshot.live.iter().find(|task| task.timeline.is_none() && &task.step == key).cloned();
-        if let Some(task) = waiting
-            && let Ok(transition) = task.apply(TaskEvent::Move { due_at, reason: reason.clone() }, self.now)
-        {
-            self.transit(&task, transition);
-            return WishResult::Told;
-        }
-        let wanted = crate::plan::Wanted { step: key.clone(), occurrence: String::new(), due_at, reason };
-        let id = TaskId(self.new_number());
-        let entity = self.snapshot.entity.clone();
-        let mut task = crate::reconcile::task_of(wanted, id, (TimelineId(0), &entity), self.now);
-        task.timeline = None;
-        task.action = Some(action.clone());
-        self.snapshot.live.push(task.clone());
-        self.changes.created.push(task);
-        WishResult::Told
     }
 
     fn record(&mut self, kind: RecordKind, at: Timestamp, timeline: Option<TimelineId>, reason: Reason) {

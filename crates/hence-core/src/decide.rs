@@ -4,38 +4,104 @@
 //! [`with_facts`] evaluates the condition and fills in what is sent. A condition that cannot be evaluated is tried again, never
 //! taken for false. Leaves to others: reading facts, delivering, judging the answer (`answer`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::{Answer, Problem};
-use crate::definition::{Definition, Destination, Late, LateRule, Step};
-use crate::expression::Context;
+use crate::carry_out;
+use crate::definition::{AdHoc, Definition, Destination, Late, LateRule, Step};
+use crate::expression::{Context, Expression};
 use crate::interpolation::Interpolation;
-use crate::name::{EntityKey, Name};
-use crate::plan::{self, EndedTask};
+use crate::library::Library;
+use crate::name::EntityKey;
+use crate::plan::{self, EndedTask, PlanInput};
 use crate::reason::Reason;
 use crate::task::{AttemptEnd, Task};
-use crate::timeline::Timeline;
+use crate::timeline::{EntitySnapshot, Timeline};
 use crate::value::{Facts, Value};
+
+/// What a task is carried out by: a step of the definition that its timeline follows, or what an ad-hoc task brings along.
+#[derive(Debug, Clone)]
+pub struct Rules<'a> {
+    /// The step.
+    pub step: Cow<'a, Step>,
+    /// The rule for a late start where the step has none.
+    pub late: LateRule,
+    /// The definition and the timeline; `None` for an ad-hoc task.
+    pub timeline: Option<(&'a Definition, &'a Timeline)>,
+    /// The `data` of an ad-hoc task.
+    data: Option<serde_json::Value>,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of a task of this entity.
+    /// # Errors
+    /// In words for people: what is not known, so that the task must wait for somebody who knows it.
+    pub fn of(task: &Task, snapshot: &'a EntitySnapshot, library: &'a Library) -> Result<Self, String> {
+        let Some(id) = task.timeline else { return Self::ad_hoc(task) };
+        let timeline = snapshot.timeline(id).ok_or_else(|| format!("{id} is not stored"))?;
+        let Some(definition) = library.version(&timeline.definition) else {
+            return Err(format!("this engine does not know version {} of `{}`", timeline.definition.short(), timeline.name));
+        };
+        let step = definition.step(&task.step).ok_or_else(|| format!("`{}` has no step `{}`", timeline.name, task.step))?;
+        Ok(Self { step: Cow::Borrowed(step), late: definition.late.clone(), timeline: Some((definition, timeline)), data: None })
+    }
+
+    fn ad_hoc(task: &Task) -> Result<Self, String> {
+        let action = task.action.as_ref().ok_or("what it does was erased")?;
+        let told = AdHoc::read(&task.step, action).map_err(|problems| {
+            let first = problems.first().map_or_else(String::new, |problem| problem.message.clone());
+            format!("this engine cannot read what it does: {first}")
+        })?;
+        Ok(Self { step: Cow::Owned(told.step), late: told.late, timeline: None, data: Some(told.data) })
+    }
+}
+
+/// What is stored of a task's timeline and matters when it fires; nothing for an ad-hoc task.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The facts that were told or read before.
+    pub facts: Facts,
+    /// The timeline's tasks that are final.
+    ended: Vec<EndedTask>,
+    /// The timeline's tasks that are not.
+    live: Vec<Task>,
+    /// The timeline's anchor with every shift, where it is known.
+    anchor_at: Option<Timestamp>,
+}
+
+impl Known {
+    /// What is stored.
+    pub fn of(rules: &Rules<'_>, snapshot: &EntitySnapshot, library: &Library) -> Self {
+        let Some((definition, timeline)) = rules.timeline else { return Self::default() };
+        let facts = carry_out::facts_of(timeline, library);
+        let (ended, live) = (carry_out::ended_of(snapshot, timeline.id), carry_out::live_of(snapshot, timeline.id));
+        let events = carry_out::events_of(snapshot);
+        let anchor_at = plan::anchor_of(PlanInput {
+            definition,
+            timeline,
+            facts: &facts,
+            events: &events,
+            ended: &ended,
+            live: &live,
+            is_superseded: carry_out::is_superseded(snapshot, timeline),
+            cause: "",
+        });
+        Self { facts, ended, live, anchor_at }
+    }
+}
 
 /// What a started task is judged by.
 #[derive(Debug, Clone, Copy)]
 pub struct Firing<'a> {
-    /// The version of the definition that its timeline follows.
-    pub definition: &'a Definition,
-    /// The step that it carries out.
-    pub step: &'a Step,
-    /// Its timeline.
-    pub timeline: &'a Timeline,
+    /// What it is carried out by.
+    pub rules: &'a Rules<'a>,
+    /// What is stored of its timeline.
+    pub known: &'a Known,
     /// The task, running.
     pub task: &'a Task,
-    /// The timeline's tasks that are final.
-    pub ended: &'a [EndedTask],
-    /// The timeline's tasks that are not.
-    pub live: &'a [Task],
-    /// The timeline's anchor with every shift, where it is known.
-    pub anchor_at: Option<Timestamp>,
     /// The clock.
     pub now: Timestamp,
 }
@@ -122,10 +188,11 @@ pub enum Decision {
 ///
 /// Lateness is judged at the first attempt only: a retry, or what a person released, is not late by its own waiting.
 pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
-    if let Some(reason) = firing.step.before.as_ref().and_then(|before| plan::passed(before, firing.ended, firing.live)) {
+    let (step, known) = (&firing.rules.step, firing.known);
+    if let Some(reason) = step.before.as_ref().and_then(|before| plan::passed(before, &known.ended, &known.live)) {
         return Some(AttemptEnd::Skipped { reason });
     }
-    let rule = firing.step.late.as_ref().unwrap_or(&firing.definition.late);
+    let rule = step.late.as_ref().unwrap_or(&firing.rules.late);
     let late_from = firing.task.due_at.saturating_add(rule.after).unwrap_or(Timestamp::MAX);
     if firing.task.attempt > 1 || firing.now <= late_from {
         return None;
@@ -148,8 +215,8 @@ pub fn facts_needed(step: &Step) -> BTreeSet<String> {
 /// Whether the condition holds by these facts, and if so what is sent.
 pub fn with_facts(firing: Firing<'_>, facts: &Facts) -> Decision {
     let context = context_of(firing, facts);
-    if let Some(when) = &firing.step.when {
-        let seen = plan::facts_seen(when, facts);
+    if let Some(when) = &firing.rules.step.when {
+        let seen = deciding(when, &context, facts);
         match when.evaluate(&context) {
             Ok(Value::Bool(true)) => {}
             Ok(Value::Bool(false)) => {
@@ -171,21 +238,28 @@ fn cannot_tell(problem: &str) -> Decision {
     Decision::CannotTell(Answer::Again { after: None, problem: Problem { code: "cannot-tell".to_owned(), message } })
 }
 
+/// The facts that decide a condition, with their values: of `a || b` that is true because of `a`, only those of `a`.
+fn deciding(when: &Expression, context: &Context, facts: &Facts) -> BTreeMap<String, serde_json::Value> {
+    let seen = when.deciding(context).into_iter().filter(|(name, _)| facts.get(name).is_some());
+    seen.map(|(name, value)| (name, value.to_json())).collect()
+}
+
 /// The names that expressions may use when a task fires.
 fn context_of(firing: Firing<'_>, facts: &Facts) -> Context {
-    let anchor = firing.anchor_at.map_or(Value::Null, Value::Time);
+    let anchor = firing.known.anchor_at.map_or(Value::Null, Value::Time);
     Context::new()
         .with_facts(facts)
         .with("now", Value::Time(firing.now))
         .with("due", Value::Time(firing.task.due_at))
         .with("anchor", anchor)
         .with("attempt", Value::Int(i64::from(firing.task.attempt)))
-        .with("entity", Value::String(firing.timeline.entity.id().to_owned()))
+        .with("entity", Value::String(firing.task.entity.id().to_owned()))
 }
 
 fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Delivery, String> {
     let render = |text: &Interpolation| text.render(context).map_err(|error| format!("`{text}` cannot be filled in: {error}"));
-    let to = match &firing.step.action.to {
+    let step = &firing.rules.step;
+    let to = match &step.action.to {
         Destination::Email { template, to, subject } => Rendered::Email {
             template: template.to_string(),
             to: render(to)?,
@@ -201,29 +275,36 @@ fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Deli
             Rendered::Broker { kind: broker.as_str().to_owned(), target: target.to_string(), key: render(key)? }
         }
     };
-    let mut data = serde_json::Map::new();
-    for (key, text) in &firing.step.action.data {
-        data.insert(key.clone(), serde_json::Value::String(render(text)?));
-    }
-    let when = firing.step.when.as_ref();
-    let mut seen = when.map(|when| plan::facts_seen(when, facts)).unwrap_or_default();
-    for name in texts(firing.step).flat_map(Interpolation::names) {
+    let data = match &firing.rules.data {
+        Some(data) => data.clone(),
+        None => {
+            let mut data = serde_json::Map::new();
+            for (key, text) in &step.action.data {
+                data.insert(key.clone(), serde_json::Value::String(render(text)?));
+            }
+            serde_json::Value::Object(data)
+        }
+    };
+    let when = step.when.as_ref();
+    let mut seen = when.map(|when| deciding(when, context, facts)).unwrap_or_default();
+    for name in texts(step).flat_map(Interpolation::names) {
         if let Some(value) = facts.get(&name) {
             seen.insert(name, value.to_json());
         }
     }
     Ok(Delivery {
         to,
-        payload: payload(firing, facts, &data),
+        payload: payload(firing, facts, data),
         facts: seen,
         when: when.map(ToString::to_string),
-        timeout: firing.step.action.timeout,
+        timeout: step.action.timeout,
     })
 }
 
 /// The body of a delivery: whom, what, when, the facts of the groups that the step looks at, and its own data.
-fn payload(firing: Firing<'_>, facts: &Facts, data: &serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
-    let needed = facts_needed(firing.step);
+fn payload(firing: Firing<'_>, facts: &Facts, data: serde_json::Value) -> serde_json::Value {
+    let step = &firing.rules.step;
+    let needed = facts_needed(step);
     let seen: serde_json::Map<String, serde_json::Value> = facts
         .iter()
         .filter(|(group, _)| needed.contains(*group))
@@ -233,9 +314,9 @@ fn payload(firing: Firing<'_>, facts: &Facts, data: &serde_json::Map<String, ser
         })
         .collect();
     serde_json::json!({
-        "entity": entity_json(&firing.timeline.entity),
-        "timeline": firing.definition.name.as_str(),
-        "step": firing.step.name.as_str(),
+        "entity": entity_json(&firing.task.entity),
+        "timeline": firing.rules.timeline.map(|(definition, _)| definition.name.as_str()),
+        "step": step.name.as_str(),
         "occurrence": firing.task.occurrence,
         "due_at": firing.task.due_at.to_string(),
         "facts": seen,
@@ -288,9 +369,4 @@ fn late_in_words(rule: &LateRule) -> String {
         Late::Hold => "hold",
     };
     format!("more than {:#} late: {then}", rule.after)
-}
-
-/// The step that a task carries out.
-pub fn step_of<'a>(definition: &'a Definition, name: &Name) -> Option<&'a Step> {
-    definition.step(name)
 }

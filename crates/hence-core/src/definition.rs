@@ -254,6 +254,37 @@ pub struct Step {
     pub delivery: Guarantee,
 }
 
+/// One task without a definition: what was scheduled for an entity under a key.
+#[derive(Debug, Clone)]
+pub struct AdHoc {
+    /// What it delivers and how failed attempts are repeated, as a step that is named by the key.
+    pub step: Step,
+    /// The rule where it has none of its own.
+    pub late: LateRule,
+    /// `data`: a JSON object that is sent as it is.
+    pub data: serde_json::Value,
+}
+
+impl AdHoc {
+    /// Reads an action: the `do` of a step as JSON, and beside its keys `retry`, `late`, `delivery` and `says` as a step has them.
+    ///
+    /// Nothing in it is filled in: braces are braces, and `data` is any JSON object.
+    ///
+    /// ```
+    /// use hence_core::definition::AdHoc;
+    /// let key = "call_back".parse().unwrap();
+    /// let action = serde_json::json!({ "webhook": "app", "path": "/call", "data": { "phone": 7 }, "retry": { "tries": 3 } });
+    /// assert_eq!(AdHoc::read(&key, &action).unwrap().step.retry.tries, 3);
+    /// let problems = AdHoc::read(&key, &serde_json::json!({ "webhook": "app", "pth": "/call" })).unwrap_err();
+    /// assert_eq!(problems[0].help, "did you mean `path`?");
+    /// ```
+    /// # Errors
+    /// Everything that is wrong with it; never an empty list.
+    pub fn read(key: &Name, action: &serde_json::Value) -> Result<Self, Vec<Diagnostic>> {
+        format::adhoc::read(key, action)
+    }
+}
+
 /// What a step hangs from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {

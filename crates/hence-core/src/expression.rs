@@ -87,6 +87,15 @@ impl ExpressionError {
     }
 }
 
+/// What one evaluation cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Steps, at most one more than [`STEPS_MAX`].
+    pub steps: usize,
+    /// Bytes of values that were made, at most [`MEMORY_BYTES_MAX`].
+    pub bytes: usize,
+}
+
 /// The names that a source may use, with their types.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
@@ -195,6 +204,12 @@ impl Expression {
     /// Only what was looked at: of `a && b` that is false because of `b`, the names in `b`.
     pub fn deciding(&self, context: &Context) -> BTreeMap<String, Value> {
         evaluate::run(&self.root, context).deciding()
+    }
+
+    /// What [`Expression::evaluate`] costs by these names, in the units of its limits.
+    pub fn cost(&self, context: &Context) -> Cost {
+        let evaluation = evaluate::run(&self.root, context);
+        Cost { steps: evaluation.steps, bytes: evaluation.bytes }
     }
 
     /// Every dotted name that the value depends on, sorted; lets by what they stand for.

@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use crate::calendar::Zone;
 use crate::definition::{Anchor, Definition, FollowClock, Step, Trigger};
 use crate::due::{self, DueRule};
-use crate::expression::Expression;
 use crate::history::Record;
 use crate::name::{EventName, Name, TaskId};
 use crate::reason::Reason;
@@ -390,9 +389,4 @@ fn rule_in_words(step: &Step, from: &str) -> String {
         words.push_str(&format!(", before {before}"));
     }
     words
-}
-
-/// The names that a condition looks at, with their values.
-pub(crate) fn facts_seen(when: &Expression, facts: &Facts) -> BTreeMap<String, serde_json::Value> {
-    when.names().into_iter().filter_map(|name| facts.get(&name).map(|value| (name.clone(), value.to_json()))).collect()
 }

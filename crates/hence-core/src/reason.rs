@@ -3,6 +3,7 @@
 //! Owns the data ([`Reason`], in `format`) and its words (in `sentence`). Leaves to others: gathering reasons (`plan`, `decide`)
 //! and answering questions with them (`why`).
 
+pub mod delay;
 mod format;
 mod sentence;
 

@@ -12,12 +12,11 @@ use jiff::Timestamp;
 use crate::answer::{self, Answer, Judgement, Problem};
 use crate::calendar::Zone;
 use crate::carry_out;
-use crate::decide::{self, Decision, Firing};
+use crate::decide::{self, Decision, Firing, Known, Rules};
 use crate::definition::{Definition, Example};
 use crate::history::Record;
 use crate::library::Library;
 use crate::name::{EntityKey, Fence, Name, WishId};
-use crate::plan::{self, PlanInput};
 use crate::reason::Reason;
 use crate::task::{AttemptEnd, Task, TaskEvent, TaskState};
 use crate::timeline::{ChangeSet, EntitySnapshot};
@@ -202,31 +201,17 @@ impl Simulation {
         let failed = |code: &str, problem: String| AttemptEnd::Failed {
             reason: Reason::Failed { code: code.to_owned(), problem, retry_at: None },
         };
-        let timeline = task.timeline.and_then(|id| self.snapshot.timeline(id));
-        let definition = timeline.and_then(|timeline| self.library.version(&timeline.definition));
-        let step = definition.and_then(|definition| definition.step(&task.step));
-        let (Some(timeline), Some(definition), Some(step)) = (timeline, definition, step) else {
-            return failed("no-definition", format!("`{}` is in no definition", task.step));
+        let rules = match Rules::of(task, &self.snapshot, &self.library) {
+            Ok(rules) => rules,
+            Err(problem) => return failed("no-definition", problem),
         };
-        let facts = carry_out::facts_of(timeline, &self.library);
-        let (ended, live) = (carry_out::ended_of(&self.snapshot, timeline.id), carry_out::live_of(&self.snapshot, timeline.id));
-        let events = carry_out::events_of(&self.snapshot);
-        let input = PlanInput {
-            definition,
-            timeline,
-            facts: &facts,
-            events: &events,
-            ended: &ended,
-            live: &live,
-            is_superseded: false,
-            cause: "",
-        };
-        let anchor_at = plan::anchor_of(input);
-        let firing = Firing { definition, step, timeline, task, ended: &ended, live: &live, anchor_at, now: self.now };
+        let step = &rules.step;
+        let known = Known::of(&rules, &self.snapshot, &self.library);
+        let firing = Firing { rules: &rules, known: &known, task, now: self.now };
         if let Some(end) = decide::before_facts(firing) {
             return end;
         }
-        match decide::with_facts(firing, &facts) {
+        match decide::with_facts(firing, &known.facts) {
             Decision::End(end) => end,
             Decision::CannotTell(Answer::Again { problem: Problem { code, message }, .. }) => failed(&code, message),
             Decision::CannotTell(_) => failed("cannot-tell", String::new()),

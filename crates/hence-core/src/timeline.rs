@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::answer::Problem;
 use crate::history::Record;
 use crate::name::{DefinitionHash, EntityKey, Fence, Name, TaskId, TimelineId, WishId};
 use crate::task::{Task, TaskState};
@@ -89,6 +90,19 @@ pub struct ChangeSet {
     pub closing: Vec<Record>,
     /// When all that is personal of the entity is to be scrubbed, if that was asked for; an earlier instant that is stored stays.
     pub erase_at: Option<Timestamp>,
+    /// That the entity's wishes stay in the inbox for now. Carrying wishes out ends an earlier postponement.
+    pub postponed: Option<Postponement>,
+}
+
+/// Why the wishes about an entity cannot be carried out now, and when they are tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postponement {
+    /// One of the wishes; the postponement is written only if it is still in the inbox.
+    pub wish: WishId,
+    /// When they are tried again.
+    pub try_at: Timestamp,
+    /// What kept them from being carried out.
+    pub problem: Problem,
 }
 
 impl ChangeSet {
@@ -104,6 +118,7 @@ impl ChangeSet {
             records: Vec::new(),
             closing: Vec::new(),
             erase_at: None,
+            postponed: None,
         }
     }
 }

@@ -92,6 +92,14 @@ table node with (fillfactor=50)
   is_leaving boolean not null
   notice text
 
+table postponed
+  entity bigint not null
+  since bigint not null
+  tries bigint not null
+  try_at bigint not null
+  code text not null
+  message text not null
+
 table sequence
   name text collate C not null
   last bigint not null
@@ -160,6 +168,8 @@ constraint migration migration_pkey PRIMARY KEY (number)
 
 constraint node node_pkey PRIMARY KEY (node)
 
+constraint postponed postponed_pkey PRIMARY KEY (entity)
+
 constraint sequence sequence_pkey PRIMARY KEY (name)
 
 constraint shard shard_pkey PRIMARY KEY (shard)
@@ -219,6 +229,8 @@ CREATE INDEX live_wake ON hence.live USING btree (is_parked, wake_at, id)
 CREATE UNIQUE INDEX migration_pkey ON hence.migration USING btree (number)
 
 CREATE UNIQUE INDEX node_pkey ON hence.node USING btree (node)
+
+CREATE UNIQUE INDEX postponed_pkey ON hence.postponed USING btree (entity)
 
 CREATE UNIQUE INDEX sequence_pkey ON hence.sequence USING btree (name)
 

@@ -87,6 +87,15 @@ CREATE TABLE node (
   notice text                 -- what people should know of it
 ) without rowid;
 
+CREATE TABLE postponed (
+  entity integer primary key,
+  since integer not null,
+  tries integer not null,
+  try_at integer not null,
+  code text not null,
+  message text not null
+);
+
 CREATE TABLE sequence (
   name text primary key,
   last integer not null

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use hence_core::name::{DefinitionHash, EntityKey, Fence, TaskId, WishId};
+use hence_core::name::{EntityKey, Fence, TaskId, WishId};
 use hence_core::shard::{SHARDS_MAX, Shard};
 use hence_core::task::{Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
@@ -121,10 +121,6 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn definition(&self, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error> {
-        Ok(self.definitions().await?.into_iter().find(|definition| definition.hash == *hash))
-    }
-
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error> {
         check_wishes(&wishes)?;
         Ok(self.with(|state| {
@@ -134,10 +130,12 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    async fn wishes(&self, lease: Option<&Lease>, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {
         check_count(limit)?;
         Ok(self.with(|state| {
-            let is_wanted = |entity: &EntityKey| lease.is_none_or(|lease| lease.epoch(state.shard_of(entity)).is_some());
+            let is_owned = |entity: &EntityKey| lease.is_none_or(|lease| lease.epoch(state.shard_of(entity)).is_some());
+            let is_ready = |entity: &EntityKey| state.postponed.get(entity).is_none_or(|one| one.try_at <= ready_at);
+            let is_wanted = |entity: &EntityKey| is_owned(entity) && is_ready(entity);
             let wishes = state.wishes.values().filter(|wish| is_wanted(wish.wish.entity()));
             wishes.take(limit).cloned().map(InboxEntry::Wish).collect()
         }))
@@ -217,6 +215,17 @@ impl Store for MemoryStore {
     async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
         check_start(&request)?;
         Ok(self.with(|state| start(state, lease, &request)))
+    }
+
+    async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
+        check_batch(attempts.len())?;
+        Ok(self.with(|state| {
+            let goes_on = |(id, fence): &&(TaskId, Fence)| {
+                let task = state.live.get(id).filter(|task| task.state == TaskState::Running && task.fence == *fence);
+                task.is_some_and(|task| !task.cancel_asked)
+            };
+            attempts.iter().filter(|attempt| !goes_on(attempt)).map(|(id, _)| *id).collect()
+        }))
     }
 
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error> {

@@ -19,7 +19,7 @@ mod work;
 use std::ops::Range;
 
 use async_trait::async_trait;
-use hence_core::name::{DefinitionHash, EntityKey, TaskId};
+use hence_core::name::{EntityKey, Fence, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ use jiff::Timestamp;
 pub use lease::{Beat, Lease, Life, NodeRow, OwnedShard, Ownership, ShardRow};
 pub use view::{
     Count, CountOf, CountSpan, CountsFilter, Cursor, EntityFilter, EntitySummary, HistoryFilter, HistoryOrder, HistoryRow, Page,
-    PageRequest, TaskOrigin, TaskView, Totals, UpcomingFilter,
+    PageRequest, Postponed, TaskOrigin, TaskView, Totals, UpcomingFilter,
 };
 pub use work::{Acceptance, ClockSetting, Conflict, InboxEntry, NewWish, StartRequest, StoreIdentity, StoredDefinition, Written};
 
@@ -59,9 +59,6 @@ pub trait Store: Send + Sync {
     /// All definitions, by name, the current one of each name last.
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, Error>;
 
-    /// The definition of that hash.
-    async fn definition(&self, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error>;
-
     /// Puts wishes into the inbox, in one transaction; one answer for each, in order.
     ///
     /// A wish with an idempotency key that was accepted within the last 24 hours (at least) is not put again: same wish, same id.
@@ -69,12 +66,13 @@ pub trait Store: Send + Sync {
     /// `Invalid`: more than [`BATCH_MAX`] wishes, or a key longer than [`KEY_BYTES_MAX`].
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error>;
 
-    /// Up to `limit` wishes of the inbox, oldest first; with `lease` only those about entities of its shards.
+    /// Up to `limit` wishes of the inbox, oldest first; with `lease` only those about entities of its shards. None about an entity whose
+    /// wishes are postponed until after `ready_at`.
     ///
     /// The lease only divides the work: whoever has a wish may carry it out, and of two only one does.
-    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error>;
+    async fn wishes(&self, lease: Option<&Lease>, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error>;
 
-    /// All wishes in the inbox about one entity, oldest first.
+    /// All wishes in the inbox about one entity, oldest first, postponed or not.
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error>;
 
     /// Numbers for new tasks and timelines, higher than any that this store object gave before and never given twice; unused ones
@@ -131,6 +129,10 @@ pub trait Store: Send + Sync {
     /// running), no scheduled task of it wakes earlier, and no wish about it is in the inbox. Held tasks do not block.
     /// At most one task of each entity, at most `limit` tasks.
     async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error>;
+
+    /// Which of these attempts should end early, in their order: those whose task somebody asked to cancel, and those that are not
+    /// under way any more under their fence, such as after an erasure.
+    async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error>;
 
     /// Running tasks of the lease's shards whose fence is lower than their shard's epoch and whose answer is not awaited: their node is
     /// gone. By (due instant, id).

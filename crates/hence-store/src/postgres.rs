@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use hence_core::name::{DefinitionHash, EntityKey, TaskId};
+use hence_core::name::{EntityKey, Fence, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -249,11 +249,6 @@ impl Store for PostgresStore {
         reads!(self, Kind::Look, |connected| definition::list(&connected))
     }
 
-    async fn definition(&self, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error> {
-        let hash = hash.clone();
-        reads!(self, Kind::Look, |connected| definition::find(&connected, &hash))
-    }
-
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error> {
         check_wishes(&wishes)?;
         let inner = self.writable()?;
@@ -264,10 +259,10 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    async fn wishes(&self, lease: Option<&Lease>, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {
         check_count(limit)?;
         let shards = lease.map(|lease| Owned::of(lease).shards);
-        reads!(self, Kind::Look, |connected| inbox::list(&connected, shards.clone(), limit))
+        reads!(self, Kind::Look, |connected| inbox::list(&connected, shards.clone(), ready_at, limit))
     }
 
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error> {
@@ -353,6 +348,12 @@ impl Store for PostgresStore {
         // Two tallies for each batch.
         self.noted(if started.is_empty() { 0 } else { 2 });
         Ok(started)
+    }
+
+    async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
+        check_batch(attempts.len())?;
+        let attempts = attempts.to_vec();
+        reads!(self, Kind::Look, |connected| start::attempts_to_stop(&connected, &attempts))
     }
 
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error> {

@@ -30,7 +30,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hence_core::name::{DefinitionHash, EntityKey, TaskId};
+use hence_core::name::{EntityKey, Fence, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -198,22 +198,17 @@ impl Store for SqliteStore {
         self.readers.call(definition::list).await
     }
 
-    async fn definition(&self, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error> {
-        let hash = hash.clone();
-        self.readers.call(move |connected| definition::find(connected, &hash)).await
-    }
-
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error> {
         check_wishes(&wishes)?;
         self.write_call(move |connected| inbox::accept(connected, &wishes, now)).await
     }
 
-    async fn wishes(&self, lease: Option<&Lease>, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    async fn wishes(&self, lease: Option<&Lease>, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {
         check_count(limit)?;
         if lease.is_some_and(|lease| lease.epoch(lease::SHARD).is_none()) {
             return Ok(Vec::new());
         }
-        self.readers.call(move |connected| inbox::list(connected, limit)).await
+        self.readers.call(move |connected| inbox::list(connected, ready_at, limit)).await
     }
 
     async fn wishes_of(&self, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error> {
@@ -279,6 +274,12 @@ impl Store for SqliteStore {
         check_start(&request)?;
         let lease = lease.clone();
         self.write_call(move |connected| start::start(connected, &lease, &request)).await
+    }
+
+    async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
+        check_batch(attempts.len())?;
+        let attempts = attempts.to_vec();
+        self.readers.call(move |connected| start::attempts_to_stop(connected, &attempts)).await
     }
 
     async fn orphans(&self, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error> {

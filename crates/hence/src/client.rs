@@ -3,6 +3,7 @@
 //! Telling is durable when the call returns, whether an engine runs or not: the wish is in the inbox first and carried out at once
 //! where that is possible. Operating on a task is the conditional write itself and answers at once. Cloning is cheap.
 
+mod late;
 mod operate;
 mod tell;
 
@@ -13,7 +14,7 @@ use hence_core::library::Library;
 use hence_core::name::Name;
 use hence_core::wish::Wish;
 use hence_store::Store;
-use hence_store::port::{InboxEntry, StoredDefinition};
+use hence_store::port::{BATCH_MAX, InboxEntry, StoredDefinition};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::facts::FactReaders;
 use crate::host::{Host, machine};
+use crate::under_way::UnderWay;
 
 pub use operate::CancelAnswer;
 pub use tell::{Enrolment, Telling, Told};
@@ -40,6 +42,7 @@ struct Shared {
     actor: String,
     /// Raised when something was told, so that an engine of this process looks at once.
     told: Notify,
+    under_way: UnderWay,
 }
 
 impl Client {
@@ -59,7 +62,8 @@ impl Client {
     ) -> Result<Self, Error> {
         let clock = Clock::on(Arc::clone(&host), Arc::clone(&store));
         let library = RwLock::new(Library::default());
-        let shared = Shared { host, store, clock, library, readers, actor: actor.to_owned(), told: Notify::new() };
+        let under_way = UnderWay::default();
+        let shared = Shared { host, store, clock, library, readers, actor: actor.to_owned(), told: Notify::new(), under_way };
         let client = Self { shared: Arc::new(shared) };
         client.reload().await?;
         Ok(client)
@@ -110,6 +114,21 @@ impl Client {
 
     pub(crate) fn told(&self) -> &Notify {
         &self.shared.told
+    }
+
+    /// The attempts that engines of this client have under way.
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.shared.under_way
+    }
+
+    /// Asks attempts under way to end whose tasks others have cancelled or erased (G13).
+    pub(crate) async fn watch(&self) -> Result<(), Error> {
+        for attempts in self.under_way().attempts().chunks(BATCH_MAX) {
+            for id in self.store().attempts_to_stop(attempts).await? {
+                self.under_way().stop(id);
+            }
+        }
+        Ok(())
     }
 
     /// Checks a document and makes it the version that new enrolments follow; doing so twice changes nothing.

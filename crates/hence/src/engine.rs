@@ -6,6 +6,8 @@
 mod attempt;
 mod attempts;
 mod finish;
+mod look;
+mod reading;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,14 +21,18 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::attempts::Attempts;
+use self::reading::Reading;
 use crate::client::Client;
 use crate::clock::WAIT_MAX;
 use crate::error::Error;
 use crate::host::Host;
 use crate::scheduler::{Action, Event, Limits, Scheduler};
+use crate::settle;
 
 /// The most wishes that are carried out in one go.
 const SETTLE_BATCH: usize = 500;
+/// How often, in real time, postponed wishes are tried again under a virtual clock.
+const RETRIED_EACH: Duration = Duration::from_millis(250);
 /// The most orphans that are taken over in one go.
 const ORPHAN_BATCH: usize = 500;
 
@@ -78,6 +84,11 @@ struct Performer {
     lease: Lease,
     store_id: Arc<str>,
     attempts: Attempts,
+    /// Wishes being carried out that need facts to be read; at most one batch.
+    reading: Option<Reading>,
+    is_virtual: bool,
+    /// When wishes that are postponed were tried last, under a virtual clock, in real time.
+    retried_at: Duration,
     summary: Summary,
     began: Duration,
     dice: fastrand::Rng,
@@ -104,6 +115,9 @@ impl Engine {
             lease,
             store_id: store_id.into(),
             attempts: Attempts::new(Arc::clone(&host)),
+            reading: None,
+            is_virtual: false,
+            retried_at: Duration::ZERO,
             summary: Summary::default(),
             began: host.elapsed(),
             dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
@@ -128,6 +142,7 @@ impl Performer {
             let reading = self.client.clock().read().await?;
             let mut now = reading.now;
             let elapsed = self.host().elapsed().saturating_sub(self.began);
+            self.is_virtual = reading.target.is_some();
             let woke = Event::Woke { elapsed, target: reading.target };
             let mut actions: VecDeque<Action> = scheduler.on_event(now, woke).into();
             if stop.is_cancelled() && !is_stop_told {
@@ -142,6 +157,9 @@ impl Performer {
                         actions.extend(scheduler.on_event(now, Event::Written { count }));
                     }
                     Action::Stop => {
+                        if let Some(reading) = self.reading.take() {
+                            reading.ended().await?;
+                        }
                         let store = self.client.store();
                         store.release(&self.lease).await?;
                         let own = store.ownership().await?.node(&self.lease.node).map_or(0, |row| row.beat);
@@ -166,8 +184,7 @@ impl Performer {
         match action {
             Action::Settle => {
                 self.daily(now).await?;
-                let count = self.client.settle_of(Some(&self.lease), SETTLE_BATCH).await?;
-                Ok(Some(Event::Settled { is_more: count == SETTLE_BATCH }))
+                Ok(Some(self.settle(now).await?))
             }
             Action::Start { from, to, limit } => {
                 let request = StartRequest { now, from, to, limit };
@@ -176,9 +193,15 @@ impl Performer {
                 self.begin(tasks, now).await?;
                 Ok(Some(Event::Started { count, is_backlog: from.is_none() }))
             }
+            Action::Watch => {
+                self.client.watch().await?;
+                Ok(None)
+            }
             Action::Look => {
-                let next = self.client.store().due_soon(&self.lease, Timestamp::MAX, None, 1).await?;
-                Ok(Some(Event::Looked { next: next.first().map(|(at, _)| *at) }))
+                let (store, lease) = (self.client.store().as_ref(), &self.lease);
+                let next =
+                    if self.is_virtual { look::next_stop(store, lease, now).await? } else { look::next(store, lease).await? };
+                Ok(Some(Event::Looked { next }))
             }
             Action::Renew => {
                 let seen = self.client.store().beat(&beat(&self.client, &self.lease.node)).await?;
@@ -189,6 +212,32 @@ impl Performer {
             }
             Action::Wait { .. } | Action::Stop | Action::Step { .. } => Ok(None),
         }
+    }
+
+    /// Carries out what is in the inbox. What needs facts to be read is carried out beside the loop, so that a slow source delays
+    /// nobody else; but a virtual clock must not move on before it.
+    async fn settle(&mut self, now: Timestamp) -> Result<Event, Error> {
+        if let Some(reading) = &mut self.reading
+            && let Some(read) = reading.ended_now()
+        {
+            self.reading = None;
+            read?;
+        }
+        let mut entries = self.client.store().wishes(Some(&self.lease), now, SETTLE_BATCH).await?;
+        if entries.is_empty() && self.is_virtual && self.host().elapsed().saturating_sub(self.retried_at) >= RETRIED_EACH {
+            // Where a virtual clock stands, the instants of postponed wishes may never come: real time counts.
+            self.retried_at = self.host().elapsed();
+            entries = self.client.store().wishes(Some(&self.lease), Timestamp::MAX, SETTLE_BATCH).await?;
+        }
+        let is_full = entries.len() == SETTLE_BATCH;
+        let (mut at_once, by_facts) = settle::split(&self.client.library(), entries);
+        if self.is_virtual {
+            at_once.extend(by_facts);
+        } else if !by_facts.is_empty() && self.reading.is_none() {
+            self.reading = Some(Reading::begin(&self.client, by_facts, now));
+        }
+        let count = settle::settle(&self.client, at_once, (now, Some(settle::READING_MAX))).await?.len();
+        Ok(Event::Settled { is_more: is_full && count > 0 })
     }
 
     /// Starts the attempts of started tasks, each in a task of its own.
@@ -205,6 +254,7 @@ impl Performer {
                 dispatchers: Arc::clone(&self.dispatchers),
                 store_id: Arc::clone(&self.store_id),
                 snapshot,
+                entered: self.client.under_way().enter(&task),
                 task: task.clone(),
                 now,
                 dice: self.dice.u64(..),
@@ -269,8 +319,7 @@ impl Performer {
     async fn daily(&mut self, now: Timestamp) -> Result<(), Error> {
         let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
         if !overdue.is_empty() {
-            let (client, dice) = (&self.client, &mut self.dice);
-            let ended = overdue.into_iter().map(|task| attempt::unanswered(client, task, now, dice.u64(..))).collect();
+            let ended = attempt::unanswered(&self.client, overdue, now, &mut self.dice).await?;
             finish::write(&self.client, &self.lease, ended).await?;
         }
         for entity in self.client.store().due_erasures(Some(&self.lease), now, ORPHAN_BATCH).await? {

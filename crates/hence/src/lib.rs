@@ -11,6 +11,7 @@ mod host;
 
 mod facts;
 mod settle;
+mod under_way;
 
 mod client;
 

@@ -8,10 +8,9 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use hence_core::reason::delay::BACKLOG_AGE;
+use jiff::Timestamp;
 
-/// What has been due for longer than this is backlog.
-pub(crate) const BACKLOG_AGE: SignedDuration = SignedDuration::from_secs(60);
 /// The longest time between two passes (P of the guarantees).
 pub(crate) const PASS: Duration = Duration::from_secs(1);
 /// The time between two renewals of the lease (R of the guarantees).
@@ -56,6 +55,8 @@ pub(crate) enum Action {
     Look,
     /// Renew the lease.
     Renew,
+    /// Look which attempts under way should end, because others cancelled their tasks.
+    Watch,
     /// Let a virtual clock show this instant.
     Step { to: Timestamp },
     /// Wait for an end of an attempt, something told, or at most so long.
@@ -72,6 +73,7 @@ pub(crate) struct Scheduler {
     is_stopping: bool,
     elapsed: Duration,
     renewed_at: Duration,
+    watched_at: Duration,
     /// Starts of backlog that may be made now; filled with time.
     tokens: f64,
     target: Option<Timestamp>,
@@ -85,6 +87,7 @@ impl Scheduler {
             is_stopping: false,
             elapsed: Duration::ZERO,
             renewed_at: Duration::ZERO,
+            watched_at: Duration::ZERO,
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
         }
@@ -119,6 +122,10 @@ impl Scheduler {
         if elapsed.saturating_sub(self.renewed_at) >= RENEW {
             self.renewed_at = elapsed;
             actions.push(Action::Renew);
+        }
+        if self.running > 0 && elapsed.saturating_sub(self.watched_at) >= PASS {
+            self.watched_at = elapsed;
+            actions.push(Action::Watch);
         }
         if self.is_stopping {
             actions.extend(self.stop_or_wait());
@@ -257,9 +264,19 @@ mod tests {
         let mut s = scheduler(2, 100);
         s.on_event(at(0), Event::Started { count: 1, is_backlog: false });
         assert_eq!(s.on_event(at(0), Event::StopAsked), [Action::Wait { at_most: PASS }]);
-        assert_eq!(s.on_event(at(0), woke(1)), [Action::Wait { at_most: PASS }]);
+        assert_eq!(s.on_event(at(0), woke(1)), [Action::Watch, Action::Wait { at_most: PASS }]);
         s.on_event(at(0), Event::Written { count: 1 });
         assert_eq!(s.on_event(at(0), woke(1)), [Action::Stop]);
+    }
+
+    #[test]
+    fn cancels_are_looked_for_each_second_while_something_runs() {
+        let mut s = scheduler(2, 100);
+        assert_eq!(s.on_event(at(0), woke(1)), [Action::Settle]);
+        s.on_event(at(0), Event::Started { count: 1, is_backlog: false });
+        let woke = |tenths: u64| Event::Woke { elapsed: Duration::from_millis(tenths * 100), target: None };
+        let looks: Vec<u64> = (10..60).filter(|tenths| s.on_event(at(0), woke(*tenths)).contains(&Action::Watch)).collect();
+        assert_eq!(looks, [10, 20, 30, 40, 50]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
 
 async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
     let client = session.client().await?;
-    let filter = EntityFilter { kind: parsed_if(args.kind.as_deref())?, prefix: args.prefix.clone() };
+    let filter = EntityFilter { kind: parsed_if(args.kind.as_deref())?, prefix: args.prefix.clone(), ..EntityFilter::default() };
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().entities(&filter, request).await?;
     if session.give(|| Answer::list(wire::page(&page, wire::entity), "items", "entity")) {

@@ -21,7 +21,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) async fn read(client: &Client, totals: &Totals) -> Result<Self, Problem> {
-        let oldest = client.store().wishes(None, 1).await?.pop();
+        let oldest = client.store().wishes(None, Timestamp::MAX, 1).await?.pop();
         Ok(Self { count: totals.wishes, oldest })
     }
 

@@ -124,7 +124,7 @@ async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
         table.add_row([name.to_owned(), value]);
     }
     output::show(&table);
-    why::of_task(&view, &times).show();
+    why::of_task_now(&client, &view, &times).await?.show();
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use hence::core::carry_out;
 use hence::core::history::{Record, RecordKind};
 use hence::core::name::{EntityKey, Name, TaskId};
 use hence::core::plan::{self, PlanInput};
+use hence::core::reason::delay::Delay;
 use hence::core::task::{Task, TaskState};
 use hence::core::timeline::{EntitySnapshot, Timeline};
 use hence::store::port::TaskView;
@@ -35,12 +36,18 @@ pub(crate) struct Because {
     headline: String,
     reasons: Vec<String>,
     data: Vec<Value>,
+    /// What holds back a task that is late.
+    delays: Vec<Delay>,
+    held_back: Vec<String>,
 }
 
 impl Because {
     /// Writes it for people.
     pub(crate) fn show(&self) {
         output::folded(2, output::BOLD, &self.headline);
+        for delay in &self.held_back {
+            output::folded(4, output::PLAIN, &format!("  - held back: {delay}"));
+        }
         for reason in &self.reasons {
             output::folded(4, output::PLAIN, &format!("  - {reason}"));
         }
@@ -53,6 +60,8 @@ impl Because {
             "headline": self.headline,
             "because": self.reasons,
             "reasons": self.data,
+            "held_back": self.held_back,
+            "delays": self.delays.iter().map(wire::delay).collect::<Vec<_>>(),
         })
     }
 }
@@ -63,7 +72,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     if args.of.starts_with("task_") {
         let id: TaskId = parsed(&args.of)?;
         let view = client.store().task(id).await?.ok_or_else(|| task::unknown(id))?;
-        let answer = of_task(&view, &times);
+        let answer = of_task_now(&client, &view, &times).await?;
         if !session.give(|| document(&view.origin.entity, std::slice::from_ref(&answer))) {
             answer.show();
         }
@@ -95,8 +104,18 @@ fn document(entity: &EntityKey, answers: &[Because]) -> Answer {
     Answer::list(json!({ "entity": entity.to_string(), "answers": answers }), "answers", "task_id")
 }
 
+/// All that is to be said of one task, and what holds it back if it is late.
+pub(crate) async fn of_task_now(client: &Client, view: &TaskView, times: &Times) -> Result<Because, Problem> {
+    let mut answer = of_task(view, times);
+    if let Some(task) = &view.live {
+        answer.delays = client.delays(task).await?;
+        answer.held_back = answer.delays.iter().map(|delay| delay.sentence(&times.words)).collect();
+    }
+    Ok(answer)
+}
+
 /// All that is to be said of one task.
-pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
+fn of_task(view: &TaskView, times: &Times) -> Because {
     let origin = &view.origin;
     let name = match origin.occurrence.as_str() {
         "" => format!("{} of {}", origin.step, origin.entity),
@@ -114,7 +133,15 @@ pub(crate) fn of_task(view: &TaskView, times: &Times) -> Because {
         reasons.push(format!("{} {}: {}", history::word(record), times.said(record.at), times.sentence(&record.reason)));
         data.push(wire::reason(&record.reason));
     }
-    Because { step: origin.step.to_string(), task: Some(origin.id), headline, reasons, data }
+    Because {
+        step: origin.step.to_string(),
+        task: Some(origin.id),
+        headline,
+        reasons,
+        data,
+        delays: Vec::new(),
+        held_back: Vec::new(),
+    }
 }
 
 /// How a task stands that is not final: `is due in 3 days`.
@@ -163,7 +190,7 @@ async fn of_entity(
     ids.extend(snapshot.live.iter().filter(|task| is_asked(&task.step)).map(|task| task.id));
     for id in ids {
         if let Some(view) = client.store().task(id).await? {
-            answers.push(of_task(&view, times));
+            answers.push(of_task_now(client, &view, times).await?);
         }
     }
     for timeline in &snapshot.timelines {
@@ -210,6 +237,8 @@ fn absent(client: &Client, (snapshot, timeline): (&EntitySnapshot, &Timeline), t
             task: None,
             reasons: vec![times.sentence(&absent.reason)],
             data: vec![wire::reason(&absent.reason)],
+            delays: Vec::new(),
+            held_back: Vec::new(),
         });
     }
     answers

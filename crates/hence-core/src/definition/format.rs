@@ -6,6 +6,7 @@
 //! what is odd (`lint`).
 
 mod action;
+pub(super) mod adhoc;
 mod example;
 mod facts;
 pub(super) mod keys;

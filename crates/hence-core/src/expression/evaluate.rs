@@ -66,9 +66,7 @@ pub enum EvaluationErrorKind {
 #[derive(Debug)]
 pub(super) struct Evaluation<'a> {
     pub(super) result: Result<Value, EvaluationError>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the limits are tested by it"))]
     pub(super) steps: usize,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the limits are tested by it"))]
     pub(super) bytes: usize,
     seen: Vec<(&'a str, Cow<'a, Value>)>,
 }

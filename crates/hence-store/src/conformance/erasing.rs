@@ -80,7 +80,7 @@ async fn everything(bench: &Bench) -> String {
     }
     all.push(format!("{rows:?}"));
     all.push(format!("{:?}", bench.upcoming(&UpcomingFilter::default(), 100).await));
-    all.push(format!("{:?}", store.wishes(None, 100).await.unwrap()));
+    all.push(format!("{:?}", store.wishes(None, at(0), 100).await.unwrap()));
     all.join("\n")
 }
 

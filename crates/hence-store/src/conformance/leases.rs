@@ -200,9 +200,9 @@ pub(super) async fn a_lease_reaches_its_own_shards_only(site: Arc<dyn Site>) {
     let own: Vec<_> = entities.iter().filter(|of| part.epoch(Shard::of(of, count)).is_some()).cloned().collect();
     bench.store.accept(entities.iter().map(|of| event(of, "account.paid")).collect(), at(1)).await.unwrap();
     let told = |entries: Vec<crate::port::InboxEntry>| entries.iter().map(|entry| entry.entity().clone()).collect::<Vec<_>>();
-    assert_eq!(told(bench.store.wishes(Some(&part), 1000).await.unwrap()), own);
-    assert_eq!(told(bench.store.wishes(Some(&lease), 1000).await.unwrap()), entities);
-    assert_eq!(bench.store.wishes(Some(&Lease::default()), 1000).await.unwrap(), []);
+    assert_eq!(told(bench.store.wishes(Some(&part), at(0), 1000).await.unwrap()), own);
+    assert_eq!(told(bench.store.wishes(Some(&lease), at(0), 1000).await.unwrap()), entities);
+    assert_eq!(bench.store.wishes(Some(&Lease::default()), at(0), 1000).await.unwrap(), []);
     for of in &entities {
         let changes = ChangeSet { erase_at: Some(at(50)), ..ChangeSet::new(of.clone()) };
         let written = bench.store.write(Some(&part), vec![changes.clone()], at(2)).await.unwrap().remove(0);

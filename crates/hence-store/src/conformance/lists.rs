@@ -202,7 +202,11 @@ pub(super) async fn entities_are_listed_by_their_written_form(site: Arc<dyn Site
     }
     // One that only a wish speaks of.
     bench.store.accept(vec![event(&entity("account/2"), "account.paid")], at(0)).await.unwrap();
-    let all = |kind: Option<&str>, prefix: Option<&str>| EntityFilter { kind: kind.map(name), prefix: prefix.map(str::to_owned) };
+    let all = |kind: Option<&str>, prefix: Option<&str>| EntityFilter {
+        kind: kind.map(name),
+        prefix: prefix.map(str::to_owned),
+        is_postponed: false,
+    };
     for (filter, expected) in [
         (all(None, None), vec!["account/1", "account/10", "account/2", "account/é", "account_old/1", "order/1"]),
         (all(Some("account"), None), vec!["account/1", "account/10", "account/2", "account/é"]),

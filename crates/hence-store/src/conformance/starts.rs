@@ -144,7 +144,7 @@ pub(super) async fn a_wish_prevents_the_start(site: Arc<dyn Site>) {
     bench.store.accept(vec![event(&task.entity, "account.paid")], at(99)).await.unwrap();
     assert_eq!(ids(&bench.start(&lease, 200, 10).await), [other.id], "others do not wait for it");
     let mut changes = ChangeSet::new(task.entity.clone());
-    changes.carried_out.push(bench.store.wishes(None, 1).await.unwrap()[0].id());
+    changes.carried_out.push(bench.store.wishes(None, at(0), 1).await.unwrap()[0].id());
     bench.write(changes, at(200)).await;
     assert_eq!(ids(&bench.start(&lease, 200, 10).await), [task.id]);
 }
@@ -185,4 +185,23 @@ pub(super) async fn the_look_ahead_pages_without_gaps(site: Arc<dyn Site>) {
     }
     assert_eq!(found, expected);
     assert_eq!(bench.store.due_soon(&lease, at(99), None, 10).await.unwrap(), []);
+}
+
+pub(super) async fn attempts_that_should_end_are_named(site: Arc<dyn Site>) {
+    let bench = Bench { store: site.open() };
+    population(&bench, 5).await;
+    let lease = bench.lease().await;
+    let running = bench.start(&lease, 200, 5).await;
+    let attempts: Vec<_> = running.iter().map(|task| (task.id, task.fence)).collect();
+    assert_eq!(bench.store.attempts_to_stop(&attempts).await.unwrap(), []);
+    assert_eq!(bench.store.attempts_to_stop(&[]).await.unwrap(), []);
+    // Cancelled by another process; erased; ended; one goes on, and one is told of under an older fence.
+    let other = Bench { store: site.open() };
+    other.write(change(&running[1], cancel(), at(201)), at(201)).await;
+    assert!(other.store.erase(&running[2].entity, at(202)).await.unwrap());
+    other.write(change(&running[3], end(&running[3], done()), at(203)), at(203)).await;
+    let stopped = [running[1].id, running[2].id, running[3].id];
+    assert_eq!(bench.store.attempts_to_stop(&attempts).await.unwrap(), stopped);
+    let older = (running[0].id, hence_core::name::Fence(running[0].fence.0 - 1));
+    assert_eq!(bench.store.attempts_to_stop(&[older, attempts[4]]).await.unwrap(), [running[0].id]);
 }

@@ -73,7 +73,7 @@ pub(super) async fn a_wish_is_carried_out_once(site: Arc<dyn Site>) {
     let bench = Bench { store: site.open() };
     let of = entity("account/1");
     bench.store.accept(vec![event(&of, "account.paid")], at(0)).await.unwrap();
-    let id = bench.store.wishes(None, 1).await.unwrap()[0].id();
+    let id = bench.store.wishes(None, at(0), 1).await.unwrap()[0].id();
     let mut changes = ChangeSet::new(of.clone());
     changes.carried_out.push(id);
     changes.records.push(record(&of, RecordKind::Event, at(0), note("paid")));
@@ -82,7 +82,7 @@ pub(super) async fn a_wish_is_carried_out_once(site: Arc<dyn Site>) {
     changes.carried_out = vec![WishId(id.0 + 1000)];
     assert_eq!(bench.refused(changes, at(1)).await, Conflict::WishGone(WishId(id.0 + 1000)));
     assert_eq!(snapshot(&bench, "account/1").await.records.len(), 1);
-    assert_eq!(bench.store.wishes(None, 10).await.unwrap(), []);
+    assert_eq!(bench.store.wishes(None, at(0), 10).await.unwrap(), []);
 }
 
 pub(super) async fn a_change_set_is_written_whole_or_not_at_all(site: Arc<dyn Site>) {
@@ -93,7 +93,7 @@ pub(super) async fn a_change_set_is_written_whole_or_not_at_all(site: Arc<dyn Si
     let before = (snapshot(&bench, "account/1").await, bench.store.totals().await.unwrap());
     let mut changes = change(&tasks[0], cancel(), at(1));
     changes.planned_from = Some(1);
-    changes.carried_out.push(bench.store.wishes(None, 1).await.unwrap()[0].id());
+    changes.carried_out.push(bench.store.wishes(None, at(0), 1).await.unwrap()[0].id());
     changes.timelines.push(timeline(bench.ids(1).await[0], &of));
     changes.records.push(record(&of, RecordKind::Event, at(1), note("paid")));
     changes.created.push(task(bench.ids(1).await[0], None, &of, ("call", at(9))));
@@ -104,11 +104,11 @@ pub(super) async fn a_change_set_is_written_whole_or_not_at_all(site: Arc<dyn Si
     changes.transitions.push(wrong);
     assert_eq!(bench.refused(changes.clone(), at(1)).await, Conflict::TaskChanged(tasks[1].id));
     assert_eq!((snapshot(&bench, "account/1").await, bench.store.totals().await.unwrap()), before);
-    assert_eq!(bench.store.wishes(None, 10).await.unwrap().len(), 1);
+    assert_eq!(bench.store.wishes(None, at(0), 10).await.unwrap().len(), 1);
     // Without that part it can.
     changes.transitions.pop();
     bench.write(changes, at(1)).await;
-    assert_eq!(bench.store.wishes(None, 10).await.unwrap(), []);
+    assert_eq!(bench.store.wishes(None, at(0), 10).await.unwrap(), []);
 }
 
 pub(super) async fn an_occurrence_is_planned_once(site: Arc<dyn Site>) {

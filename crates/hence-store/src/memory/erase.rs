@@ -27,6 +27,7 @@ pub(super) fn erase(state: &mut State, entity: &EntityKey, now: Timestamp) -> bo
         timeline.facts = serde_json::json!({});
     }
     state.wishes.retain(|_, wish| wish.wish.entity() != entity);
+    state.postponed.remove(entity);
     state.keys.retain(|_, key| key.entity != *entity);
     let ahead: Vec<TaskId> = state.live.values().filter(|task| task.entity == *entity).map(|task| task.id).collect();
     for id in ahead {

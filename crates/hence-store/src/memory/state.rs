@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::lease::{Held, Node};
 use crate::format::cut;
 use crate::limits::hour_of;
-use crate::port::{ClockSetting, HistoryRow, StoredDefinition, TaskOrigin};
+use crate::port::{ClockSetting, HistoryRow, Postponed, StoredDefinition, TaskOrigin};
 
 pub(super) struct State {
     pub(super) store_id: String,
@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) origins: BTreeMap<TaskId, TaskOrigin>,
     pub(super) history: BTreeMap<i64, HistoryRow>,
     pub(super) wishes: BTreeMap<WishId, StoredWish>,
+    /// Whose wishes were tried in vain; how many they are is counted when it is asked.
+    pub(super) postponed: BTreeMap<EntityKey, Postponed>,
     pub(super) keys: BTreeMap<String, AcceptedKey>,
     pub(super) finished: BTreeMap<FinishedKey, u64>,
     pub(super) nodes: BTreeMap<String, Node>,
@@ -79,6 +81,7 @@ impl State {
             origins: BTreeMap::new(),
             history: BTreeMap::new(),
             wishes: BTreeMap::new(),
+            postponed: BTreeMap::new(),
             keys: BTreeMap::new(),
             finished: BTreeMap::new(),
             nodes: BTreeMap::new(),

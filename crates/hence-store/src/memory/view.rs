@@ -136,10 +136,15 @@ pub(super) fn entities(state: &State, filter: &EntityFilter, request: &PageReque
     for (entity, row) in &state.entities {
         let written = entity.to_string();
         let is_after = request.after.as_ref().is_none_or(|after| written > after.0);
-        if is_after && written.starts_with(&prefix) {
+        let mut postponed = state.postponed.get(entity).cloned();
+        if is_after && written.starts_with(&prefix) && (postponed.is_some() || !filter.is_postponed) {
+            if let Some(postponed) = &mut postponed {
+                postponed.wishes = state.wishes.values().filter(|wish| wish.wish.entity() == entity).count() as u64;
+            }
             let next_due_at: Option<Timestamp> =
                 state.live.values().filter(|task| task.entity == *entity).map(|task| task.due_at).min();
-            let summary = EntitySummary { entity: entity.clone(), version: row.version, next_due_at, erase_at: row.erase_at };
+            let (entity, erase_at) = (entity.clone(), row.erase_at);
+            let summary = EntitySummary { entity, version: row.version, next_due_at, erase_at, postponed };
             found.push((written, summary));
         }
     }

@@ -1,15 +1,15 @@
 //! Writing a change set: first everything is checked, then everything is done.
 
 use hence_core::history::RecordKind;
-use hence_core::name::TimelineId;
+use hence_core::name::{EntityKey, TimelineId};
 use hence_core::task::Task;
-use hence_core::timeline::{ChangeSet, TaskWrite};
+use hence_core::timeline::{ChangeSet, Postponement, TaskWrite};
 use jiff::Timestamp;
 
 use super::state::State;
 use crate::changes;
 use crate::format::cut;
-use crate::port::{Conflict, TaskOrigin};
+use crate::port::{Conflict, Postponed, TaskOrigin};
 
 /// Writes all of the change set, or says why nothing of it was written.
 pub(super) fn write(state: &mut State, changes: ChangeSet, now: Timestamp) -> Result<(), Conflict> {
@@ -28,6 +28,11 @@ fn check_stored(state: &State, changes: &ChangeSet) -> Result<(), Conflict> {
     }
     if let Some(gone) = changes.carried_out.iter().find(|id| !state.wishes.contains_key(id)) {
         return Err(Conflict::WishGone(*gone));
+    }
+    if let Some(Postponement { wish, .. }) = &changes.postponed
+        && state.wishes.get(wish).is_none_or(|stored| *stored.wish.entity() != changes.entity)
+    {
+        return Err(Conflict::WishGone(*wish));
     }
     for timeline in &changes.timelines {
         if state.timelines.get(&timeline.id).is_some_and(|stored| stored.entity != changes.entity) {
@@ -84,6 +89,10 @@ fn apply(state: &mut State, changes: ChangeSet, now: Timestamp) {
     }
     for id in &changes.carried_out {
         state.wishes.remove(id);
+        state.postponed.remove(&changes.entity);
+    }
+    if let Some(postponement) = changes.postponed {
+        postpone(state, &changes.entity, postponement, now);
     }
     for mut timeline in changes.timelines {
         timeline.enrolled_at = cut(timeline.enrolled_at);
@@ -104,6 +113,18 @@ fn apply(state: &mut State, changes: ChangeSet, now: Timestamp) {
         state.add_record(record, now);
     }
     state.touch(&changes.entity, now);
+}
+
+fn postpone(state: &mut State, entity: &EntityKey, postponement: Postponement, now: Timestamp) {
+    let before = state.postponed.get(entity);
+    let postponed = Postponed {
+        wishes: 0,
+        since: before.map_or(now, |before| before.since),
+        tries: before.map_or(0, |before| before.tries).saturating_add(1),
+        try_at: cut(postponement.try_at),
+        problem: postponement.problem,
+    };
+    state.postponed.insert(entity.clone(), postponed);
 }
 
 fn transit(state: &mut State, write: TaskWrite, now: Timestamp) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hence_core::answer::Problem;
 use hence_core::history::{Record, RecordKind};
 use hence_core::name::{EntityKey, Name, TaskId, TimelineId};
 use hence_core::reason::Reason;
@@ -209,6 +210,8 @@ pub struct EntityFilter {
     pub kind: Option<Name>,
     /// Whose id begins so; without `kind`, whose written form `type/id` begins so.
     pub prefix: Option<String>,
+    /// Only those whose wishes were tried and stay in the inbox (see `ChangeSet::postponed`).
+    pub is_postponed: bool,
 }
 
 /// One entity in a list.
@@ -222,4 +225,21 @@ pub struct EntitySummary {
     pub next_due_at: Option<Timestamp>,
     /// When it is to be erased.
     pub erase_at: Option<Timestamp>,
+    /// That its wishes were tried and stay in the inbox.
+    pub postponed: Option<Postponed>,
+}
+
+/// That wishes about an entity were tried and stay in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postponed {
+    /// How many wishes about the entity are in the inbox.
+    pub wishes: u64,
+    /// When they were tried first.
+    pub since: Timestamp,
+    /// How often they were tried.
+    pub tries: u32,
+    /// When they are tried again.
+    pub try_at: Timestamp,
+    /// What kept them from being carried out the last time.
+    pub problem: Problem,
 }

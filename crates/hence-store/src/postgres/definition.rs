@@ -1,12 +1,10 @@
 //! Definitions: kept by hash; the one of a name that was put last is the current one.
 
-use hence_core::name::DefinitionHash;
-
 use super::connection::Connected;
 use super::failure::Stop;
 use super::identity::take_numbers;
 use super::row;
-use super::statement::{DEFINITION_AGAIN, DEFINITION_FIND, DEFINITION_LIST, DEFINITION_PUT};
+use super::statement::{DEFINITION_AGAIN, DEFINITION_LIST, DEFINITION_PUT};
 use crate::error::Error;
 use crate::format::micros;
 use crate::port::StoredDefinition;
@@ -25,9 +23,4 @@ pub(super) async fn put(connected: &Connected, definition: &StoredDefinition) ->
 pub(super) async fn list(connected: &Connected) -> Result<Vec<StoredDefinition>, Stop> {
     let rows = connected.rows(&DEFINITION_LIST, &[]).await?;
     Ok(rows.iter().map(row::definition).collect::<Result<_, Error>>()?)
-}
-
-pub(super) async fn find(connected: &Connected, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Stop> {
-    let found = connected.first(&DEFINITION_FIND, &[&hash.0]).await?;
-    Ok(found.as_ref().map(row::definition).transpose()?)
 }

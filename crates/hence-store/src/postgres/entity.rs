@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use hence_core::answer::Problem;
 use hence_core::name::EntityKey;
 use hence_core::shard::Shard;
 use jiff::Timestamp;
+use tokio_postgres::Row;
 
 use super::connection::Connected;
 use super::failure::Stop;
-use super::row::{column, entity_of, maybe_instant};
-use super::statement::{ENTITY_HOLD, ENTITY_INSERT, ENTITY_LIST};
+use super::row::{column, entity_of, maybe_instant, unescape};
+use super::statement::{ENTITY_HOLD, ENTITY_INSERT, ENTITY_LIST, ENTITY_POSTPONED};
 use crate::error::{Error, ErrorKind};
-use crate::format::micros;
+use crate::format::{instant, micros};
 use crate::limits::page;
-use crate::port::{Cursor, EntityFilter, EntitySummary, Page, PageRequest};
+use crate::port::{Cursor, EntityFilter, EntitySummary, Page, PageRequest, Postponed};
 
 /// The numbers of the entities by their written forms; rows are made for those that are new, and held so that none is forgotten meanwhile.
 pub(super) async fn find_or_insert(
@@ -78,15 +80,28 @@ pub(super) async fn list(
     // No text sorts behind this one: the highest character does not end any stored text.
     let end = format!("{prefix}{}", char::MAX);
     let after = request.after.as_ref().map_or("", |cursor| cursor.0.as_str()).replace('\0', "");
-    let rows = connected.rows(&ENTITY_LIST, &[&after, &prefix, &end, &(request.limit as i64 + 1)]).await?;
+    let statement = if filter.is_postponed { &ENTITY_POSTPONED } else { &ENTITY_LIST };
+    let rows = connected.rows(statement, &[&after, &prefix, &end, &(request.limit as i64 + 1)]).await?;
     let found = rows.iter().map(|row| {
         Ok(EntitySummary {
             entity: entity_of(column(row, 0)?)?,
             version: column(row, 1)?,
             next_due_at: maybe_instant(row, 2)?,
             erase_at: maybe_instant(row, 3)?,
+            postponed: maybe_instant(row, 4)?.map(|since| postponed(row, since)).transpose()?,
         })
     });
     let found: Vec<EntitySummary> = found.collect::<Result<_, Error>>()?;
     Ok(page(found, request, |summary| Cursor(summary.entity.to_string())))
+}
+
+fn postponed(row: &Row, since: Timestamp) -> Result<Postponed, Error> {
+    let text = |index| column::<&str>(row, index).map(unescape);
+    Ok(Postponed {
+        wishes: column::<i64>(row, 5)?.unsigned_abs(),
+        since,
+        tries: u32::try_from(column::<i64>(row, 6)?).unwrap_or(u32::MAX),
+        try_at: instant(column(row, 7)?)?,
+        problem: Problem { code: text(8)?, message: text(9)? },
+    })
 }

@@ -12,7 +12,7 @@ use super::row::{self, column, entity_of};
 use super::statement::{
     ENTITY_FIND, ERASE_BODY_REASONS, ERASE_DROP_HISTORY, ERASE_DUE, ERASE_FORGET_DATE, ERASE_IDLE, ERASE_PRUNE_BODIES,
     ERASE_PRUNE_ENTITY, ERASE_PRUNE_RECORDS, ERASE_PRUNE_TIMELINES, ERASE_RECORD_REASONS, ERASE_SCRUB_BODY, ERASE_SCRUB_RECORD,
-    ERASE_TIMELINES, INBOX_DELETE_KEYS, INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE, WRITE_NEWEST_RECORD,
+    ERASE_TIMELINES, INBOX_CARRIED_OUT, INBOX_DELETE_KEYS, INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE, WRITE_NEWEST_RECORD,
 };
 use super::write::{self, Call, Done};
 use crate::erasure::{ending, proof, scrub};
@@ -33,6 +33,7 @@ pub(super) async fn erase(connected: &Connected, call: &Call<'_>, entity: &Entit
     scrub_bodies(connected, id).await?;
     connected.run(&ERASE_TIMELINES, &[&id]).await?;
     connected.run(&INBOX_DELETE_OF_ENTITY, &[&[id].as_slice()]).await?;
+    connected.run(&INBOX_CARRIED_OUT, &[&[id].as_slice()]).await?;
     connected.run(&INBOX_DELETE_KEYS, &[&[id].as_slice()]).await?;
     connected.run(&ERASE_FORGET_DATE, &[&id]).await?;
     let rows = connected.rows(&SNAPSHOT_LIVE, &[&[key.as_str()].as_slice()]).await?;

@@ -138,8 +138,13 @@ async fn put(
     Ok(answers.collect())
 }
 
-pub(super) async fn list(connected: &Connected, shards: Option<Vec<i16>>, limit: usize) -> Result<Vec<InboxEntry>, Stop> {
-    let rows = connected.rows(&INBOX_LIST, &[&(limit as i64), &shards]).await?;
+pub(super) async fn list(
+    connected: &Connected,
+    shards: Option<Vec<i16>>,
+    ready_at: Timestamp,
+    limit: usize,
+) -> Result<Vec<InboxEntry>, Stop> {
+    let rows = connected.rows(&INBOX_LIST, &[&(limit as i64), &shards, &micros(ready_at)]).await?;
     Ok(rows.iter().map(row::wish).collect::<Result<_, Error>>()?)
 }
 

@@ -1,6 +1,8 @@
 //! Starting: what is due soon, the start itself, and running tasks that nobody looks after any more.
 
-use hence_core::name::TaskId;
+use std::collections::HashSet;
+
+use hence_core::name::{Fence, TaskId};
 use hence_core::shard::Shard;
 use hence_core::task::{Task, TaskState};
 use jiff::Timestamp;
@@ -8,7 +10,8 @@ use jiff::Timestamp;
 use super::connection::Connected;
 use super::failure::Stop;
 use super::row::{self, column};
-use super::statement::{START_DUE_SOON, START_ORPHANS, START_OVERDUE_ANSWERS, START_START};
+use super::statement::{START_DUE_SOON, START_GOES_ON, START_ORPHANS, START_OVERDUE_ANSWERS, START_START};
+use crate::codes::CANCEL_ASKED;
 use crate::error::Error;
 use crate::format::{corrupt, cut, instant, micros};
 use crate::port::{Lease, StartRequest};
@@ -65,6 +68,14 @@ pub(super) async fn start(connected: &Connected, lease: &Owned, request: &StartR
         return Err(corrupt("a started task does not run").into());
     }
     Ok(started)
+}
+
+pub(super) async fn attempts_to_stop(connected: &Connected, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Stop> {
+    let (ids, fences): (Vec<i64>, Vec<i64>) = attempts.iter().map(|(id, fence)| (id.0, fence.0)).unzip();
+    let mark = row::small(CANCEL_ASKED);
+    let rows = connected.rows(&START_GOES_ON, &[&ids, &fences, &mark]).await?;
+    let on: HashSet<i64> = rows.iter().map(|row| column(row, 0)).collect::<Result<_, Error>>()?;
+    Ok(attempts.iter().map(|(id, _)| *id).filter(|id| !on.contains(&id.0)).collect())
 }
 
 pub(super) async fn orphans(connected: &Connected, lease: &Owned, limit: usize) -> Result<Vec<Task>, Stop> {

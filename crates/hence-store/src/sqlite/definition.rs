@@ -1,10 +1,8 @@
 //! Definitions: kept by hash; the one of a name that was put last is the current one.
 
-use hence_core::name::DefinitionHash;
-
 use super::connection::Connected;
 use super::row;
-use super::statement::{DEFINITION_AGAIN, DEFINITION_FIND, DEFINITION_LIST, DEFINITION_PUT};
+use super::statement::{DEFINITION_AGAIN, DEFINITION_LIST, DEFINITION_PUT};
 use crate::error::Error;
 use crate::format::micros;
 use crate::port::StoredDefinition;
@@ -21,8 +19,4 @@ pub(super) fn put(connected: &mut Connected, definition: &StoredDefinition) -> R
 
 pub(super) fn list(connected: &mut Connected) -> Result<Vec<StoredDefinition>, Error> {
     connected.all(DEFINITION_LIST, [], row::definition)
-}
-
-pub(super) fn find(connected: &mut Connected, hash: &DefinitionHash) -> Result<Option<StoredDefinition>, Error> {
-    connected.find(DEFINITION_FIND, [&hash.0], row::definition)
 }

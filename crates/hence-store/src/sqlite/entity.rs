@@ -1,15 +1,17 @@
 //! Entities: their rows, made when they are first heard of, and their list.
 
+use hence_core::answer::Problem;
 use hence_core::name::EntityKey;
 use jiff::Timestamp;
+use rusqlite::Row;
 
 use super::connection::Connected;
 use super::row::{column, entity_of, maybe_instant};
-use super::statement::{ENTITY_INSERT, ENTITY_LIST};
+use super::statement::{ENTITY_INSERT, ENTITY_LIST, ENTITY_POSTPONED};
 use crate::error::Error;
-use crate::format::micros;
+use crate::format::{instant, micros};
 use crate::limits::page;
-use crate::port::{Cursor, EntityFilter, EntitySummary, Page, PageRequest};
+use crate::port::{Cursor, EntityFilter, EntitySummary, Page, PageRequest, Postponed};
 use crate::tallies::Tallies;
 
 /// The number and the version of the entity, whose row is made if it is new.
@@ -38,13 +40,24 @@ pub(super) fn list(
     let end = format!("{prefix}{}", char::MAX);
     let after = request.after.as_ref().map_or("", |cursor| cursor.0.as_str());
     let params = (after, &prefix, &end, request.limit as i64 + 1);
-    let found = connected.all(ENTITY_LIST, params, |row| {
+    let found = connected.all(if filter.is_postponed { ENTITY_POSTPONED } else { ENTITY_LIST }, params, |row| {
         Ok(EntitySummary {
             entity: entity_of(&column::<String>(row, 0)?)?,
             version: column(row, 1)?,
             next_due_at: maybe_instant(row, 2)?,
             erase_at: maybe_instant(row, 3)?,
+            postponed: maybe_instant(row, 4)?.map(|since| postponed(row, since)).transpose()?,
         })
     })?;
     Ok(page(found, request, |summary| Cursor(summary.entity.to_string())))
+}
+
+fn postponed(row: &Row<'_>, since: Timestamp) -> Result<Postponed, Error> {
+    Ok(Postponed {
+        wishes: column::<u32>(row, 5)?.into(),
+        since,
+        tries: column(row, 6)?,
+        try_at: instant(column(row, 7)?)?,
+        problem: Problem { code: column(row, 8)?, message: column(row, 9)? },
+    })
 }

@@ -9,8 +9,8 @@ use super::counter;
 use super::row::{self, column, entity_of};
 use super::statement::{
     ERASE_BODY_REASONS, ERASE_DUE, ERASE_FORGET_DATE, ERASE_IDLE, ERASE_PRUNE_BODIES, ERASE_PRUNE_ENTITY, ERASE_PRUNE_RECORDS,
-    ERASE_PRUNE_TIMELINES, ERASE_RECORD_REASONS, ERASE_SCRUB_BODY, ERASE_SCRUB_RECORD, ERASE_TIMELINES, INBOX_DELETE_KEYS,
-    INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE,
+    ERASE_PRUNE_TIMELINES, ERASE_RECORD_REASONS, ERASE_SCRUB_BODY, ERASE_SCRUB_RECORD, ERASE_TIMELINES, INBOX_CARRIED_OUT,
+    INBOX_DELETE_KEYS, INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE,
 };
 use super::write::{Stop, Writing, written_at};
 use crate::erasure::{ending, proof, scrub};
@@ -25,6 +25,7 @@ pub(super) fn erase(connected: &mut Connected, entity: &EntityKey, now: Timestam
     scrub_all(connected, id, (ERASE_BODY_REASONS, ERASE_SCRUB_BODY))?;
     connected.run(ERASE_TIMELINES, [id])?;
     let wishes = connected.run(INBOX_DELETE_OF_ENTITY, [id])?;
+    connected.run(INBOX_CARRIED_OUT, [id])?;
     connected.run(INBOX_DELETE_KEYS, [id])?;
     connected.run(ERASE_FORGET_DATE, [id])?;
     let mut ahead: Vec<Task> = connected.all(SNAPSHOT_LIVE, [id], row::task)?;

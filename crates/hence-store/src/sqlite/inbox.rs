@@ -49,8 +49,8 @@ fn accept_one(connected: &mut Connected, new: &NewWish, now: Timestamp, tallies:
     Ok(Acceptance::Accepted { id: WishId(id), is_duplicate: false })
 }
 
-pub(super) fn list(connected: &mut Connected, limit: usize) -> Result<Vec<InboxEntry>, Error> {
-    connected.all(INBOX_LIST, [limit as i64], row::wish)
+pub(super) fn list(connected: &mut Connected, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {
+    connected.all(INBOX_LIST, (micros(ready_at), limit as i64), row::wish)
 }
 
 pub(super) fn of_entity(connected: &mut Connected, entity: &EntityKey) -> Result<Vec<InboxEntry>, Error> {

@@ -8,7 +8,8 @@ use super::connection::Connected;
 use super::counter;
 use super::lease;
 use super::row::{self, column};
-use super::statement::{START_DUE_SOON, START_ORPHANS, START_OVERDUE_ANSWERS, START_START, START_STARTABLE};
+use super::statement::{START_DUE_SOON, START_GOES_ON, START_ORPHANS, START_OVERDUE_ANSWERS, START_START, START_STARTABLE};
+use crate::codes::CANCEL_ASKED;
 use crate::error::Error;
 use crate::format::{corrupt, cut, instant, micros};
 use crate::port::{Lease, StartRequest};
@@ -60,6 +61,16 @@ pub(super) fn start(connected: &mut Connected, lease: &Lease, request: &StartReq
     tallies.add_state(TaskState::Running, count);
     counter::add(connected, tallies)?;
     Ok(started)
+}
+
+pub(super) fn attempts_to_stop(connected: &mut Connected, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
+    let mut found = Vec::new();
+    for (id, fence) in attempts {
+        if connected.find(START_GOES_ON, (id.0, fence.0, CANCEL_ASKED), |_| Ok(()))?.is_none() {
+            found.push(*id);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn orphans(connected: &mut Connected, lease: &Lease, limit: usize) -> Result<Vec<Task>, Error> {

@@ -16,12 +16,13 @@ statements! {
     DEFINITION_PUT = "definition/put";
     DEFINITION_AGAIN = "definition/again";
     DEFINITION_LIST = "definition/list";
-    DEFINITION_FIND = "definition/find";
     INBOX_INSERT = "inbox/insert";
     INBOX_LIST = "inbox/list";
     INBOX_OF_ENTITY = "inbox/of_entity";
     INBOX_DELETE = "inbox/delete";
     INBOX_DELETE_OF_ENTITY = "inbox/delete_of_entity";
+    INBOX_CARRIED_OUT = "inbox/carried_out";
+    INBOX_POSTPONE = "inbox/postpone";
     INBOX_FIND_KEY = "inbox/find_key";
     INBOX_PUT_KEY = "inbox/put_key";
     INBOX_EXPIRE_KEYS = "inbox/expire_keys";
@@ -30,6 +31,7 @@ statements! {
     ENTITY_INSERT = "entity/insert";
     ENTITY_TOUCH = "entity/touch";
     ENTITY_LIST = "entity/list";
+    ENTITY_POSTPONED = "entity/postponed";
     WRITE_PUT_TIMELINE = "write/put_timeline";
     WRITE_FIND_TIMELINE = "write/find_timeline";
     WRITE_FIND_STEP = "write/find_step";
@@ -55,6 +57,7 @@ statements! {
     START_DUE_SOON = "start/due_soon";
     START_STARTABLE = "start/startable";
     START_START = "start/start";
+    START_GOES_ON = "start/goes_on";
     START_ORPHANS = "start/orphans";
     START_OVERDUE_ANSWERS = "start/overdue_answers";
     START_NEXT_WAKE_AT = "start/next_wake_at";
@@ -93,5 +96,8 @@ statements! {
 }
 
 /// The migrations in order; the first one makes schema 1.
-pub(crate) const MIGRATIONS: [&str; 2] =
-    [include_str!("../../sql/sqlite/migrations/0001_first.sql"), include_str!("../../sql/sqlite/migrations/0002_nodes.sql")];
+pub(crate) const MIGRATIONS: [&str; 3] = [
+    include_str!("../../sql/sqlite/migrations/0001_first.sql"),
+    include_str!("../../sql/sqlite/migrations/0002_nodes.sql"),
+    include_str!("../../sql/sqlite/migrations/0003_postponed.sql"),
+];

@@ -3,15 +3,16 @@
 use hence_core::history::{Record, RecordKind};
 use hence_core::name::{EntityKey, TimelineId};
 use hence_core::task::{Task, TaskState};
-use hence_core::timeline::{ChangeSet, TaskWrite, Timeline};
+use hence_core::timeline::{ChangeSet, Postponement, TaskWrite, Timeline};
 use jiff::Timestamp;
 
 use super::connection::Connected;
 use super::entity::find_or_insert;
 use super::row::column;
 use super::statement::{
-    ENTITY_TOUCH, INBOX_DELETE, WRITE_CHANGE_BODY, WRITE_DELETE_LIVE, WRITE_FIND_LIVE, WRITE_FIND_TIMELINE, WRITE_INSERT_BODY,
-    WRITE_INSERT_LIVE, WRITE_INSERT_RECORD, WRITE_NEWEST_RECORD, WRITE_PUT_TIMELINE, WRITE_UPDATE_LIVE,
+    ENTITY_TOUCH, INBOX_CARRIED_OUT, INBOX_DELETE, INBOX_POSTPONE, WRITE_CHANGE_BODY, WRITE_DELETE_LIVE, WRITE_FIND_LIVE,
+    WRITE_FIND_TIMELINE, WRITE_INSERT_BODY, WRITE_INSERT_LIVE, WRITE_INSERT_RECORD, WRITE_NEWEST_RECORD, WRITE_PUT_TIMELINE,
+    WRITE_UPDATE_LIVE,
 };
 use super::{counter, lease, writer};
 use crate::changes;
@@ -131,6 +132,12 @@ impl<'c> Writing<'c> {
             }
             self.tallies.add("wishes", -1);
         }
+        if !changes.carried_out.is_empty() {
+            self.connected.run(INBOX_CARRIED_OUT, [self.entity_id])?;
+        }
+        if let Some(postponement) = &changes.postponed {
+            self.postpone(postponement)?;
+        }
         for timeline in &changes.timelines {
             self.put_timeline(timeline)?;
         }
@@ -148,6 +155,15 @@ impl<'c> Writing<'c> {
         }
         let counted_up = i64::from(changes.planned_from.is_some());
         self.finish(counted_up, changes.erase_at)
+    }
+
+    fn postpone(&self, postponement: &Postponement) -> Result<(), Stop> {
+        let Postponement { wish, try_at, problem } = postponement;
+        let params = (wish.0, self.entity_id, micros(self.now), micros(*try_at), &problem.code, &problem.message);
+        if self.connected.run(INBOX_POSTPONE, params)? == 0 {
+            return Err(Conflict::WishGone(*wish).into());
+        }
+        Ok(())
     }
 
     /// Notes that something was written about the entity, and gives what was counted.

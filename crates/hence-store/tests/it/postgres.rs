@@ -113,7 +113,7 @@ async fn a_key_told_by_many_at_once_is_accepted_once() {
     let answers: Vec<Acceptance> = join_all(told).await.into_iter().map(|answer| answer.unwrap()[0]).collect();
     let new = answers.iter().filter(|answer| matches!(answer, Acceptance::Accepted { is_duplicate: false, .. }));
     assert_eq!(new.count(), 1);
-    assert_eq!(stores[0].wishes(None, 10).await.unwrap().len(), 1);
+    assert_eq!(stores[0].wishes(None, at(0), 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -260,14 +260,14 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     bench.store.accept(vec![event(&of, "one"), event(&of, "two")], at(0)).await.unwrap();
     // What a caller in SQL can put there: a lone surrogate, which is JSON for some and not for us.
     site.sql(r#"update hence.wish set body = '{"wish":"\ud800"}' where id = 1"#);
-    let wishes = bench.store.wishes(None, 10).await.unwrap();
+    let wishes = bench.store.wishes(None, at(0), 10).await.unwrap();
     assert!(matches!(&wishes[0], InboxEntry::Unreadable { .. }), "{:?}", wishes[0]);
     assert!(matches!(&wishes[1], InboxEntry::Wish(_)));
     let mut changes = ChangeSet::new(of.clone());
     changes.carried_out.push(wishes[0].id());
     changes.records.push(record(&of, RecordKind::Refused, at(1), note("unreadable")));
     bench.write(changes, at(1)).await;
-    assert_eq!(bench.store.wishes(None, 10).await.unwrap().len(), 1);
+    assert_eq!(bench.store.wishes(None, at(0), 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

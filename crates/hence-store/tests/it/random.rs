@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use hence_core::answer::Problem;
 use hence_core::history::RecordKind;
-use hence_core::name::TaskId;
+use hence_core::name::{TaskId, WishId};
 use hence_core::reason::Reason;
-use hence_core::task::{AttemptEnd, Task, TaskEvent};
-use hence_core::timeline::{ChangeSet, TimelineStatus};
+use hence_core::task::{AttemptEnd, Task, TaskEvent, TaskState};
+use hence_core::timeline::{ChangeSet, Postponement, TimelineStatus};
 use hence_store::Store;
 use hence_store::conformance::Site;
 use hence_store::conformance::fixture::{at, entity, event, name, note, own_all, record, task, timeline};
@@ -42,6 +43,10 @@ enum Command {
     },
     CarryOut {
         of: usize,
+    },
+    Postpone {
+        of: usize,
+        after: i64,
     },
     /// To the n-th live task; stale ones are written from what was seen before the newest change.
     Change {
@@ -85,6 +90,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (of(), 0..60_i64).prop_map(|(of, due)| Command::AdHoc { of, due }),
         3 => (of(), prop::option::of(0..3_u8)).prop_map(|(of, key)| Command::Wish { of, key }),
         3 => of().prop_map(|of| Command::CarryOut { of }),
+        2 => (of(), -20..60_i64).prop_map(|(of, after)| Command::Postpone { of, after }),
         14 => (0..20_usize, 0..15_u8, prop::bool::weighted(0.15), any::<bool>())
             .prop_map(|(nth, what, is_stale, with_lease)| Command::Change { nth, what, is_stale, with_lease }),
         2 => (0..20_usize).prop_map(|nth| Command::Several { nth }),
@@ -147,6 +153,14 @@ impl Side {
                 let mut changes = ChangeSet::new(of.clone());
                 changes.carried_out = self.store.wishes_of(&of).await.unwrap().iter().map(|wish| wish.id()).collect();
                 changes.records.push(record(&of, RecordKind::Event, at(self.now), note("told")));
+                self.write(vec![changes], false).await
+            }
+            Command::Postpone { of, after } => {
+                let of = entity(ENTITIES[*of]);
+                let wish = self.store.wishes_of(&of).await.unwrap().last().map_or(WishId(9_999), |wish| wish.id());
+                let problem = Problem { code: "facts-not-read".to_owned(), message: after.to_string() };
+                let mut changes = ChangeSet::new(of);
+                changes.postponed = Some(Postponement { wish, try_at: at(self.now + after), problem });
                 self.write(vec![changes], false).await
             }
             Command::Change { nth, what, is_stale, with_lease } => self.change(*nth, (*what, *is_stale), *with_lease).await,
@@ -236,7 +250,9 @@ impl Side {
         let store = &self.store;
         let entities = ENTITIES.map(entity);
         all.push(format!("{:?}", store.snapshots(&entities).await.unwrap()));
-        all.push(format!("{:?}", store.wishes(None, 100).await.unwrap()));
+        all.push(format!("{:?}", store.wishes(None, at(self.now), 100).await.unwrap()));
+        let postponed = EntityFilter { is_postponed: true, ..EntityFilter::default() };
+        all.push(format!("{:?}", store.entities(&postponed, PageRequest::first(500)).await.unwrap()));
         all.push(format!("{:?}", store.totals().await.unwrap()));
         all.push(format!("{:?}", store.history(&HistoryFilter::default(), PageRequest::first(500)).await.unwrap()));
         all.push(format!("{:?}", store.upcoming(&UpcomingFilter::default(), PageRequest::first(500)).await.unwrap()));
@@ -252,6 +268,10 @@ impl Side {
         }
         if let Some(lease) = &self.lease {
             all.push(format!("{:?}", store.due_soon(lease, at(self.now), None, 100).await.map_err(|error| error.kind().clone())));
+            let running = UpcomingFilter { states: vec![TaskState::Running], ..UpcomingFilter::default() };
+            let running = store.upcoming(&running, PageRequest::first(500)).await.unwrap().items;
+            let attempts: Vec<_> = running.iter().map(|task| (task.id, task.fence)).collect();
+            all.push(format!("{:?}", store.attempts_to_stop(&attempts).await.unwrap()));
             all.push(format!("{:?}", store.orphans(lease, 100).await.map_err(|error| error.kind().clone())));
             let overdue = store.overdue_answers(lease, at(self.now), 100).await;
             all.push(format!("{:?}", overdue.map_err(|error| error.kind().clone())));

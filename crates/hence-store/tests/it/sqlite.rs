@@ -108,7 +108,7 @@ async fn two_processes_write_at_once_and_lose_nothing() {
         })
         .collect();
     ids.sort_unstable();
-    let stored: Vec<_> = stores[0].wishes(None, 1000).await.unwrap().iter().map(InboxEntry::id).collect();
+    let stored: Vec<_> = stores[0].wishes(None, at(0), 1000).await.unwrap().iter().map(InboxEntry::id).collect();
     assert_eq!(ids, stored);
     assert_eq!(stored.len(), 300);
     assert_eq!(stores[1].totals().await.unwrap().wishes, 300);
@@ -155,10 +155,10 @@ async fn a_lock_held_elsewhere_is_an_error_that_says_so() {
     meddler.execute_batch("begin immediate").unwrap();
     let error = store.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap_err();
     assert_eq!((error.kind(), error.definite()), (&ErrorKind::Busy, true));
-    assert_eq!(store.wishes(None, 10).await.unwrap(), [], "reading goes on");
+    assert_eq!(store.wishes(None, at(0), 10).await.unwrap(), [], "reading goes on");
     meddler.execute_batch("rollback").unwrap();
     store.accept(vec![event(&entity("account/1"), "x")], at(0)).await.unwrap();
-    assert_eq!(store.wishes(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.wishes(None, at(0), 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     let other = meddler
         .query_row("select replace(body, 'account/1', 'account/2') from wish where id = 2", [], |row| row.get::<_, String>(0));
     meddler.execute("update wish set body = ?1 where id = 2", [other.unwrap()]).unwrap();
-    let wishes = bench.store.wishes(None, 10).await.unwrap();
+    let wishes = bench.store.wishes(None, at(0), 10).await.unwrap();
     let InboxEntry::Unreadable { id, entity: about, text, problem } = &wishes[0] else { panic!("{:?}", wishes[0]) };
     assert_eq!((about, text.as_str()), (&of, "{\"wish\":\"from_the_future\"}"));
     assert!(problem.contains("from_the_future"), "{problem}");
@@ -237,7 +237,7 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     changes.carried_out.push(*id);
     changes.records.push(record(&of, RecordKind::Refused, at(1), note(problem)));
     bench.write(changes, at(1)).await;
-    assert_eq!(bench.store.wishes(None, 10).await.unwrap().len(), 2);
+    assert_eq!(bench.store.wishes(None, at(0), 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn erased_texts_are_not_in_the_file() {
         bench.store.accept(vec![wish], at(150)).await.unwrap();
         if number % 3 == 0 {
             let mut changes = ChangeSet::new(of);
-            changes.carried_out.push(bench.store.wishes(None, 1).await.unwrap()[0].id());
+            changes.carried_out.push(bench.store.wishes(None, at(0), 1).await.unwrap()[0].id());
             bench.write(changes, at(150)).await;
         }
     }

@@ -9,10 +9,12 @@ use rusqlite::Connection;
 use crate::sites::InFile;
 
 /// What may be seen in a plan: the statement, the step of the plan, and why that is right.
-const ALLOWED: [(&str, &str, &str); 15] = [
+const ALLOWED: [(&str, &str, &str); 17] = [
     ("definition/list", "SCAN d", "a row for each version of a file: tens"),
     ("definition/list", "TEMP B-TREE", "the same tens are sorted"),
     ("inbox/list", "SCAN w", "in the order of the primary key, and ended by the limit"),
+    ("entity/postponed", "SCAN p", "a row for each entity whose facts cannot be read: none while all is well"),
+    ("entity/postponed", "TEMP B-TREE", "the same few are sorted"),
     ("write/newest_record", "SCAN history", "the last row of the primary key, and ended by the limit"),
     ("lease/nodes", "SCAN node", "a row for each process: a few"),
     ("lease/free", "SCAN shard", "one row"),

@@ -1,11 +1,12 @@
 //! Operating on one stored task: cancel, hold, release, run now, move. Each is the conditional write itself and answers at once.
 
 use hence_core::carry_out;
+use hence_core::decide::Rules;
 use hence_core::name::{Fence, TaskId};
 use hence_core::reason::Reason;
 use hence_core::task::{AttemptEnd, Refused, Task, TaskEvent, TaskState};
 use hence_core::timeline::ChangeSet;
-use hence_store::port::Written;
+use hence_store::port::{TaskView, Written};
 use jiff::Timestamp;
 
 use super::Client;
@@ -82,9 +83,13 @@ impl Client {
         Ok(task)
     }
 
-    /// Ends an attempt whose receiver said that it answers later, under the fence that the attempt carried.
+    /// Ends an attempt whose receiver said that it answers later, under the fence that the attempt carried. `outcome` is `done` or a word
+    /// that the step says.
+    ///
+    /// An answer that comes too late changes nothing and is kept in history as such.
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Refused`]: the fence is outdated or the task is final; or the store cannot be written.
+    /// [`Error::NotFound`]; [`Error::Refused`]: the fence is outdated, the task is final, or the step does not say that word; or the store
+    /// cannot be written.
     pub async fn complete(
         &self,
         id: TaskId,
@@ -92,14 +97,51 @@ impl Client {
         outcome: hence_core::name::Name,
         result: serde_json::Value,
     ) -> Result<Task, Error> {
+        let view = self.store().task(id).await?.ok_or_else(|| Error::NotFound(id.to_string()))?;
         let reason = Reason::Answered {
             to: "answered later".to_owned(),
             facts: std::collections::BTreeMap::new(),
             when: None,
             result,
-            possible_duplicate: false,
+            possible_duplicate: view.live.as_ref().is_some_and(|task| task.possible_duplicate),
         };
-        Ok(self.change(id, TaskEvent::End { fence, end: AttemptEnd::Done { outcome, reason } }).await?)
+        let is_current = |task: &&Task| task.state == TaskState::Running && task.fence == fence;
+        if let Some(task) = view.live.as_ref().filter(is_current) {
+            self.check_outcome(task, &outcome).await?;
+        }
+        let end = AttemptEnd::Done { outcome: outcome.clone(), reason };
+        match self.change(id, TaskEvent::End { fence, end }).await {
+            Ok(task) => {
+                self.told().notify_one();
+                Ok(task)
+            }
+            Err(Change::Failed(error)) => Err(error),
+            Err(refused @ Change::Refused(_)) => {
+                self.keep_late(&view, fence, &outcome).await?;
+                Err(refused.into())
+            }
+        }
+    }
+
+    async fn check_outcome(&self, task: &Task, outcome: &hence_core::name::Name) -> Result<(), Error> {
+        let snapshots = self.store().snapshots(std::slice::from_ref(&task.entity)).await?;
+        let (Some(snapshot), library) = (snapshots.first(), self.library()) else { return Ok(()) };
+        let Ok(rules) = Rules::of(task, snapshot, &library) else { return Ok(()) };
+        if outcome.as_str() == "done" || rules.step.says.contains(outcome) {
+            return Ok(());
+        }
+        let known: Vec<&str> = std::iter::once("done").chain(rules.step.says.iter().map(|word| word.as_str())).collect();
+        let problem = format!("step `{}` does not say `{outcome}`; it says: {}", task.step, known.join(", "));
+        Err(Error::Refused { code: "HNC-0309", problem })
+    }
+
+    /// Keeps in history that an answer came too late, if there was such an attempt.
+    async fn keep_late(&self, view: &TaskView, fence: Fence, outcome: &hence_core::name::Name) -> Result<(), Error> {
+        if let Some(row) = view.records.iter().find(|row| fence > Fence(0) && row.record.fence == fence) {
+            let now = self.now().await?;
+            self.write(carry_out::late_outcome(&row.record, outcome, now), now).await?;
+        }
+        Ok(())
     }
 
     fn person(&self, text: &str) -> Reason {
@@ -145,8 +187,12 @@ impl Client {
 
     async fn write(&self, mut changes: ChangeSet, now: Timestamp) -> Result<bool, Error> {
         settle::number(self, std::iter::once(&mut changes)).await?;
-        let written = self.store().write(None, vec![changes], now).await?;
-        Ok(written.first() == Some(&Written::Applied))
+        let written = self.store().write(None, vec![changes.clone()], now).await?;
+        let is_applied = written.first() == Some(&Written::Applied);
+        if is_applied {
+            self.under_way().written(&changes);
+        }
+        Ok(is_applied)
     }
 }
 

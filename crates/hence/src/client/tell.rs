@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use hence_core::carry_out::WishResult;
 use hence_core::name::{EntityKey, EventName, Name, WishId};
+use hence_core::task::Task;
 use hence_core::wish::Wish;
-use hence_store::port::{Acceptance, Lease, NewWish};
+use hence_store::port::{Acceptance, NewWish};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -80,6 +81,15 @@ impl Telling {
         Self::of(Wish::PutFacts { entity, facts })
     }
 
+    /// One task without a definition: `action` happens to the entity at `due_at`. While it waits, scheduling under the same `key` again
+    /// gives it another instant and another action.
+    ///
+    /// `action` is the `do` of a step as JSON, and beside its keys `retry`, `late`, `delivery` and `says` as a step has them:
+    /// `{ "webhook": "app", "path": "/call", "data": { "phone": 7 }, "retry": { "tries": 3 } }`. Nothing in it is filled in.
+    pub fn schedule(entity: EntityKey, key: Name, due_at: Timestamp, action: Value) -> Self {
+        Self::of(Wish::Schedule { entity, key, due_at, action })
+    }
+
     fn of(wish: Wish) -> Self {
         Self { wish, at: None, key: None }
     }
@@ -128,6 +138,22 @@ impl Client {
         Ok(told.into_iter().next().unwrap_or(Told::Accepted))
     }
 
+    /// Schedules one task without a definition; see [`Telling::schedule`].
+    /// # Errors
+    /// The store cannot be written. An action that cannot be carried out is the answer [`Told::Refused`].
+    pub async fn schedule(&self, entity: EntityKey, key: Name, due_at: Timestamp, action: Value) -> Result<Told, Error> {
+        self.tell(Telling::schedule(entity, key, due_at, action)).await
+    }
+
+    /// The task without a definition that waits, runs or is held for the entity under that key; the one scheduled last.
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn scheduled(&self, entity: &EntityKey, key: &Name) -> Result<Option<Task>, Error> {
+        let snapshots = self.store().snapshots(std::slice::from_ref(entity)).await?;
+        let live = snapshots.into_iter().flat_map(|snapshot| snapshot.live);
+        Ok(live.filter(|task| task.timeline.is_none() && task.step == *key).max_by_key(|task| task.id))
+    }
+
     /// Tells many things, in order; one answer for each.
     /// # Errors
     /// The store cannot be written: the batches before are durable, the others are not.
@@ -152,26 +178,20 @@ impl Client {
         for entity in batch.iter().map(|telling| telling.wish.entity()).collect::<std::collections::BTreeSet<_>>() {
             entries.extend(self.store().wishes_of(entity).await?);
         }
-        let results = settle::settle(self, entries, now).await?;
+        let results = settle::settle(self, entries, (now, None)).await?;
         self.told().notify_one();
         Ok(accepted.into_iter().map(|acceptance| answer(acceptance, &results)).collect())
     }
 
     /// Carries out what others left in the inbox, at most `limit` wishes; how many were carried out.
+    ///
+    /// Wishes about an entity whose facts cannot be read stay there and are tried again later; `store().entities` lists them.
     /// # Errors
     /// The store cannot be read or written.
     pub async fn settle(&self, limit: usize) -> Result<usize, Error> {
-        self.settle_of(None, limit).await
-    }
-
-    /// The same for the shards of a lease.
-    pub(crate) async fn settle_of(&self, lease: Option<&Lease>, limit: usize) -> Result<usize, Error> {
-        let entries = self.store().wishes(lease, limit).await?;
-        if entries.is_empty() {
-            return Ok(0);
-        }
         let now = self.now().await?;
-        Ok(settle::settle(self, entries, now).await?.len())
+        let entries = self.store().wishes(None, now, limit).await?;
+        Ok(settle::settle(self, entries, (now, None)).await?.len())
     }
 }
 

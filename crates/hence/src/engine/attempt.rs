@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hence_core::answer::{self, ASKED_AGAIN, Answer, Judgement, Problem, PutOff};
-use hence_core::carry_out;
-use hence_core::decide::{self, Decision, Delivery, Firing, Rendered};
-use hence_core::definition::{Definition, Guarantee, RetryPolicy, Step};
-use hence_core::plan::{self, PlanInput};
+use hence_core::decide::{self, Decision, Delivery, Firing, Known, Rendered, Rules};
+use hence_core::definition::Step;
 use hence_core::reason::Reason;
 use hence_core::task::{AttemptEnd, Task};
-use hence_core::timeline::{EntitySnapshot, Timeline};
+use hence_core::timeline::EntitySnapshot;
+use hence_core::value::Facts;
 use hence_dispatch::{DEADLINE_SLACK, Destination, Dispatchers, Reply};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Ended;
 use crate::client::Client;
+use crate::error::Error;
+use crate::under_way::Entered;
 
 /// Everything that one attempt needs.
 pub(super) struct Attempt {
@@ -25,6 +26,8 @@ pub(super) struct Attempt {
     pub(super) store_id: Arc<str>,
     pub(super) snapshot: EntitySnapshot,
     pub(super) task: Task,
+    /// Among the attempts under way for as long as this lives.
+    pub(super) entered: Entered,
     pub(super) now: Timestamp,
     /// Chance, for the wait before a next attempt.
     pub(super) dice: u64,
@@ -42,59 +45,41 @@ impl Attempt {
     /// How the attempt ends.
     pub(super) async fn run(self) -> AttemptEnd {
         let library = self.client.library();
-        let timeline = self.task.timeline.and_then(|id| self.snapshot.timeline(id).cloned());
-        let Some(timeline) = timeline else { return held("an ad-hoc task cannot be delivered by this engine") };
-        let Some(definition) = library.version(&timeline.definition).cloned() else {
-            return held(&format!("this engine does not know version {} of `{}`", timeline.definition.short(), timeline.name));
-        };
-        let Some(step) = definition.step(&self.task.step) else {
-            return held(&format!("`{}` has no step `{}`", timeline.name, self.task.step));
-        };
-        self.fire(&definition, step, &timeline).await
+        match Rules::of(&self.task, &self.snapshot, &library) {
+            Ok(rules) => {
+                let known = Known::of(&rules, &self.snapshot, &library);
+                self.fire(Firing { rules: &rules, known: &known, task: &self.task, now: self.now }).await
+            }
+            Err(problem) => held(&problem),
+        }
     }
 
-    async fn fire(&self, definition: &Definition, step: &Step, timeline: &Timeline) -> AttemptEnd {
-        let library = self.client.library();
-        let known = carry_out::facts_of(timeline, &library);
-        let ended = carry_out::ended_of(&self.snapshot, timeline.id);
-        let live = carry_out::live_of(&self.snapshot, timeline.id);
-        let events = carry_out::events_of(&self.snapshot);
-        let input = PlanInput {
-            definition,
-            timeline,
-            facts: &known,
-            events: &events,
-            ended: &ended,
-            live: &live,
-            is_superseded: carry_out::is_superseded(&self.snapshot, timeline),
-            cause: "",
-        };
-        let firing = Firing {
-            definition,
-            step,
-            timeline,
-            task: &self.task,
-            ended: &ended,
-            live: &live,
-            anchor_at: plan::anchor_of(input),
-            now: self.now,
-        };
+    async fn fire(&self, firing: Firing<'_>) -> AttemptEnd {
         if let Some(end) = decide::before_facts(firing) {
             return end;
         }
-        let groups = decide::facts_needed(step);
-        let facts = match self.client.readers().read(definition, &groups, &timeline.entity, &known).await {
+        let step = &firing.rules.step;
+        let facts = match self.facts(firing).await {
             Ok(facts) => facts,
             Err(problem) => return self.judge(step, Answer::Again { after: None, problem }, Seen::nothing()).await,
         };
         match decide::with_facts(firing, &facts) {
             Decision::End(end) => end,
             Decision::CannotTell(answer) => self.judge(step, answer, Seen::nothing()).await,
-            Decision::Deliver(delivery) => self.deliver(step, timeline, *delivery).await,
+            // Its task takes this end for a cancel, because the cancel was written before the signal was raised.
+            Decision::Deliver(_) if self.entered.signal().is_raised() => held("it was cancelled before it was sent"),
+            Decision::Deliver(delivery) => self.deliver(firing, *delivery).await,
         }
     }
 
-    async fn deliver(&self, step: &Step, timeline: &Timeline, delivery: Delivery) -> AttemptEnd {
+    async fn facts(&self, firing: Firing<'_>) -> Result<Facts, Problem> {
+        let known = &firing.known.facts;
+        let Some((definition, _)) = firing.rules.timeline else { return Ok(known.clone()) };
+        let groups = decide::facts_needed(&firing.rules.step);
+        self.client.readers().read(definition, &groups, &self.task.entity, known).await
+    }
+
+    async fn deliver(&self, firing: Firing<'_>, delivery: Delivery) -> AttemptEnd {
         let seen = Seen { to: delivery.to.to_string(), facts: delivery.facts, when: delivery.when, put_off: PutOff::default() };
         let to = destination(delivery.to);
         if let Err(problem) = self.dispatchers.can_carry(&to) {
@@ -105,7 +90,7 @@ impl Attempt {
             task: format!("hnc_{}_{}", self.store_id, task.id.0),
             entity_type: task.entity.kind().to_string(),
             entity_id: task.entity.id().to_owned(),
-            timeline: timeline.name.to_string(),
+            timeline: firing.rules.timeline.map_or_else(String::new, |(_, timeline)| timeline.name.to_string()),
             step: task.step.to_string(),
             occurrence: Some(task.occurrence.clone()).filter(|occurrence| !occurrence.is_empty()),
             due_at: task.due_at,
@@ -117,7 +102,7 @@ impl Attempt {
             payload: delivery.payload,
             to,
             timeout: Duration::try_from(delivery.timeout).unwrap_or(Duration::from_secs(30)),
-            cancel: hence_dispatch::CancelSignal::default(),
+            cancel: self.entered.signal().clone(),
         };
         let deadline = self.client.host().wait(attempt.timeout + DEADLINE_SLACK);
         let reply = self.dispatchers.deliver_before(&attempt, deadline).await;
@@ -126,14 +111,14 @@ impl Attempt {
         {
             return held(&format!("cannot be delivered here: {problem}"));
         }
-        self.judge(step, answer_of(reply), seen).await
+        self.judge(&firing.rules.step, answer_of(reply), seen).await
     }
 
     async fn judge(&self, step: &Step, answer: Answer, seen: Seen) -> AttemptEnd {
         let now = self.client.now().await.unwrap_or(self.now);
         let put_off = if matches!(answer, Answer::Done { .. }) { PutOff::default() } else { self.put_off().await };
         let seen = Seen { put_off, ..seen };
-        judge(&self.task, Some(step), (answer, seen), (now, self.dice))
+        judge(&self.task, step, (answer, seen), (now, self.dice))
     }
 
     /// How the receiver has put the task off; as if it had not, where the store cannot be read.
@@ -152,25 +137,35 @@ impl Seen {
     }
 }
 
-/// The end of an attempt whose answer was promised and did not come.
-pub(super) fn unanswered(client: &Client, task: Task, now: Timestamp, dice: u64) -> Ended {
-    let problem = Problem {
-        code: "no-answer".to_owned(),
-        message: "the receiver accepted it and did not answer within the time it had".to_owned(),
-    };
+/// The ends of attempts whose answers were promised and did not come.
+pub(super) async fn unanswered(
+    client: &Client,
+    tasks: Vec<Task>,
+    now: Timestamp,
+    dice: &mut fastrand::Rng,
+) -> Result<Vec<Ended>, Error> {
     let library = client.library();
-    let definition = library.all_current().find(|definition| definition.step(&task.step).is_some()).cloned();
-    let step = definition.as_ref().and_then(|definition| definition.step(&task.step));
-    let end = judge(&task, step, (Answer::Unknown { problem }, Seen::nothing()), (now, dice));
-    Ended { task, end }
+    let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
+    let snapshots = client.store().snapshots(&entities).await?;
+    let end_of = |(task, snapshot): (Task, &EntitySnapshot)| {
+        let problem = Problem {
+            code: "no-answer".to_owned(),
+            message: "the receiver accepted it and did not answer within the time it had".to_owned(),
+        };
+        let end = match Rules::of(&task, snapshot, &library) {
+            Ok(rules) => judge(&task, &rules.step, (Answer::Unknown { problem }, Seen::nothing()), (now, dice.u64(..))),
+            Err(text) => held(&format!("{}; {text}", problem.message)),
+        };
+        Ended { task, end }
+    };
+    Ok(tasks.into_iter().zip(&snapshots).map(end_of).collect())
 }
 
-fn judge(task: &Task, step: Option<&Step>, (answer, seen): (Answer, Seen), (now, dice): (Timestamp, u64)) -> AttemptEnd {
-    let default = RetryPolicy { tries: 8, wait_first: SignedDuration::from_secs(30), wait_max: SignedDuration::from_hours(6) };
+fn judge(task: &Task, step: &Step, (answer, seen): (Answer, Seen), (now, dice): (Timestamp, u64)) -> AttemptEnd {
     let judgement = Judgement {
-        says: step.map_or(&[], |step| step.says.as_slice()),
-        retry: step.map_or(&default, |step| &step.retry),
-        delivery: step.map_or(Guarantee::AtLeastOnce, |step| step.delivery),
+        says: &step.says,
+        retry: &step.retry,
+        delivery: step.delivery,
         attempt: task.attempt,
         put_off: seen.put_off,
         to: seen.to,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use hence_core::carry_out;
+use hence_core::decide::Rules;
 use hence_core::definition::Guarantee;
 use hence_core::name::{EntityKey, TaskId};
-use hence_core::task::{Task, TaskEvent, TaskState};
+use hence_core::task::{AttemptEnd, Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_store::port::{Conflict, Lease, Written};
 use jiff::Timestamp;
@@ -34,12 +35,10 @@ pub(super) async fn take_over(client: &Client, lease: &Lease, orphans: Vec<Task>
     let snapshots = client.store().snapshots(&entities).await?;
     let events = orphans
         .into_iter()
-        .zip(snapshots)
+        .zip(&snapshots)
         .map(|(task, snapshot)| {
-            let timeline = task.timeline.and_then(|id| snapshot.timeline(id).cloned());
-            let definition = timeline.and_then(|timeline| library.version(&timeline.definition).cloned());
-            let step = definition.as_ref().and_then(|definition| definition.step(&task.step));
-            let may_repeat = step.is_none_or(|step| step.delivery == Guarantee::AtLeastOnce);
+            let rules = Rules::of(&task, snapshot, &library);
+            let may_repeat = rules.is_ok_and(|rules| rules.step.delivery == Guarantee::AtLeastOnce);
             (task, TaskEvent::TakeOver { may_repeat })
         })
         .collect();
@@ -61,21 +60,23 @@ async fn apply(client: &Client, lease: &Lease, events: Vec<(Task, TaskEvent)>) -
         let mut planned: Vec<(TaskId, ChangeSet)> = Vec::new();
         for snapshot in &snapshots {
             let Some(id) = by_entity.get(&snapshot.entity) else { continue };
-            let Some((_, event)) = waiting.get(id) else { continue };
+            let Some((task, event)) = waiting.get(id) else { continue };
             match plan(client, snapshot, (*id, event), now) {
                 Some(changes) => planned.push((*id, changes)),
                 None => {
                     tracing::warn!(task = %id, "an attempt ended that is no longer current; its end is dropped");
+                    planned.extend(late(snapshot, task, event, now).map(|changes| (*id, changes)));
                     waiting.remove(id);
                 }
             }
         }
         settle::number(client, planned.iter_mut().map(|(_, changes)| changes)).await?;
-        let sets = planned.iter().map(|(_, changes)| changes.clone()).collect();
+        let sets: Vec<ChangeSet> = planned.iter().map(|(_, changes)| changes.clone()).collect();
         let written = client.store().write(Some(lease), sets, now).await?;
-        for ((id, _), written) in planned.into_iter().zip(written) {
+        for ((id, changes), written) in planned.into_iter().zip(written) {
             match written {
                 Written::Applied => {
+                    client.under_way().written(&changes);
                     waiting.remove(&id);
                 }
                 Written::Conflict(conflict @ Conflict::FenceLost(_)) => {
@@ -92,4 +93,12 @@ async fn apply(client: &Client, lease: &Lease, events: Vec<(Task, TaskEvent)>) -
 fn plan(client: &Client, snapshot: &EntitySnapshot, (id, event): (TaskId, &TaskEvent), now: Timestamp) -> Option<ChangeSet> {
     let task = snapshot.live.iter().find(|task| task.id == id && task.state == TaskState::Running)?;
     carry_out::finish(snapshot, task, event.clone(), &client.library(), now).ok()
+}
+
+/// What is kept of the outcome of an attempt that is no longer current.
+fn late(snapshot: &EntitySnapshot, task: &Task, event: &TaskEvent, now: Timestamp) -> Option<ChangeSet> {
+    let TaskEvent::End { end: AttemptEnd::Done { outcome, .. }, .. } = event else { return None };
+    let is_known = snapshot.records.iter().any(|record| record.task == Some(task.id));
+    let record = task.apply(event.clone(), now).ok()?.record?;
+    is_known.then(|| carry_out::late_outcome(&record, outcome, now))
 }

@@ -1,6 +1,16 @@
-//! Goal: client and engine do together what the definition says. Method: real handlers over the memory store on a virtual clock that
-//! is advanced; every test waits for the clock to arrive, none for time.
-
+//! What the engine promises, through the engine: each file one area, every test on each store.
 #![allow(clippy::unwrap_used)] // a test may stop at the first surprise
 
+mod adhoc;
+mod cancel;
+mod facts;
+mod keys;
+mod late;
+mod later;
 mod trial;
+mod world;
+
+// The one HTTP server of the tests that can answer anything stands beside the webhooks.
+#[path = "../../../hence-dispatch/tests/it/http_server.rs"]
+#[allow(dead_code, reason = "the tests of webhooks use all of it")]
+mod http_server;

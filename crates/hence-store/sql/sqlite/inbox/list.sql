@@ -1,3 +1,5 @@
--- The oldest wishes. Called by wishes. Primary key, in order. ?1 limit.
+-- The oldest wishes that are not postponed. Called by wishes. Primary key, in order. ?1 now, ?2 limit.
 select w.id, e.key, w.at, w.actor, w.body
-from wish w cross join entity e on e.id = w.entity order by w.id limit ?1;
+from wish w cross join entity e on e.id = w.entity
+where not exists (select 1 from postponed p where p.entity = w.entity and p.try_at > ?1)
+order by w.id limit ?2;

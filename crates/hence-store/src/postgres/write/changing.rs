@@ -1,12 +1,12 @@
 //! Taking change sets one after the other: each is held against what is stored and what those before it have made of that, and then either
 //! refused, leaving nothing, or taken whole. Nothing is sent to the database here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use hence_core::history::{Record, RecordKind};
 use hence_core::name::TimelineId;
 use hence_core::task::Task;
-use hence_core::timeline::{ChangeSet, TaskWrite, Timeline};
+use hence_core::timeline::{ChangeSet, Postponement, TaskWrite, Timeline};
 use jiff::Timestamp;
 
 use super::stored::{Live, LiveRow, LiveState, Stored, has_step, is_state};
@@ -20,6 +20,10 @@ use crate::tallies::Tallies;
 pub(super) struct Changing<'c> {
     pub(super) now: Timestamp,
     pub(super) wishes: Vec<i64>,
+    /// Places of entities of whose wishes some were carried out.
+    pub(super) settled: BTreeSet<usize>,
+    /// By the entity's place, the newest one.
+    pub(super) postponed: BTreeMap<usize, &'c Postponement>,
     /// By number; the entity's place and the newest form.
     pub(super) timelines: BTreeMap<i64, (usize, &'c Timeline)>,
     /// By number; the entity's place and the step.
@@ -36,6 +40,8 @@ impl<'c> Changing<'c> {
         Self {
             now,
             wishes: Vec::new(),
+            settled: BTreeSet::new(),
+            postponed: BTreeMap::new(),
             timelines: BTreeMap::new(),
             bodies: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -64,6 +70,13 @@ impl<'c> Changing<'c> {
         for id in &changes.carried_out {
             stored.wishes.remove(&id.0);
             self.wishes.push(id.0);
+        }
+        if !changes.carried_out.is_empty() {
+            self.settled.insert(place);
+            self.postponed.remove(&place);
+        }
+        if let Some(postponement) = &changes.postponed {
+            self.postponed.insert(place, postponement);
         }
         for timeline in &changes.timelines {
             let known = stored.timelines.insert(timeline.id.0, (Some(place), timeline.name.as_str().to_owned()));
@@ -138,6 +151,11 @@ fn check(stored: &Stored, changes: &ChangeSet, place: usize) -> Result<(), Confl
     }
     if let Some(gone) = changes.carried_out.iter().find(|id| !stored.wishes.contains(&id.0)) {
         return Err(Conflict::WishGone(*gone));
+    }
+    if let Some(Postponement { wish, .. }) = &changes.postponed
+        && (!stored.wishes.contains(&wish.0) || stored.wish_of.get(&wish.0).copied() != stored.entities[place].id)
+    {
+        return Err(Conflict::WishGone(*wish));
     }
     for timeline in &changes.timelines {
         if stored.timelines.get(&timeline.id.0).is_some_and(|(owner, _)| *owner != Some(place)) {

@@ -13,8 +13,8 @@ use crate::postgres::connection::Connected;
 use crate::postgres::failure::Stop;
 use crate::postgres::row::{escape, small};
 use crate::postgres::statement::{
-    ENTITY_TOUCH, INBOX_DELETE, WRITE_CHANGE_BODY, WRITE_DELETE_LIVE, WRITE_INSERT_BODY, WRITE_INSERT_LIVE, WRITE_INSERT_RECORD,
-    WRITE_PUT_TIMELINE, WRITE_UPDATE_LIVE,
+    ENTITY_TOUCH, INBOX_CARRIED_OUT, INBOX_DELETE, INBOX_POSTPONE, WRITE_CHANGE_BODY, WRITE_DELETE_LIVE, WRITE_INSERT_BODY,
+    WRITE_INSERT_LIVE, WRITE_INSERT_RECORD, WRITE_PUT_TIMELINE, WRITE_UPDATE_LIVE,
 };
 use crate::postgres::{counter, entity};
 
@@ -28,6 +28,8 @@ pub(super) async fn flush(
     insert_entities(connected, call, stored, &changing).await?;
     let statements = [
         &INBOX_DELETE,
+        &INBOX_CARRIED_OUT,
+        &INBOX_POSTPONE,
         &WRITE_PUT_TIMELINE,
         &WRITE_INSERT_BODY,
         &WRITE_INSERT_LIVE,
@@ -40,8 +42,10 @@ pub(super) async fn flush(
     connected.ready(&statements).await?;
     let (stored, changing) = (&*stored, &changing);
     // In this order they are sent and carried out; `touch` looks at what the others wrote.
-    let (wishes, timelines, bodies, made, changed, ended, moved, records, touched, noted) = futures::join!(
+    let (wishes, settled, postponed, timelines, bodies, made, changed, ended, moved, records, touched, noted) = futures::join!(
         delete_wishes(connected, changing),
+        settle(connected, stored, changing),
+        postpone(connected, stored, changing),
         put_timelines(connected, stored, changing),
         insert_bodies(connected, stored, changing),
         insert_live(connected, stored),
@@ -52,7 +56,7 @@ pub(super) async fn flush(
         touch(connected, stored, changing),
         counter::add(connected, changing.tallies.clone()),
     );
-    let results = [wishes, timelines, bodies, made, changed, ended, moved, records, touched];
+    let results = [wishes, settled, postponed, timelines, bodies, made, changed, ended, moved, records, touched];
     results.into_iter().collect::<Result<Vec<()>, Stop>>()?;
     noted
 }
@@ -98,6 +102,27 @@ async fn delete_wishes(connected: &Connected, changing: &Changing<'_>) -> Result
         return Ok(());
     }
     hold(connected.run(&INBOX_DELETE, &[&changing.wishes]).await?, changing.wishes.len())
+}
+
+/// Ends the postponement of entities of whose wishes some were carried out.
+async fn settle(connected: &Connected, stored: &Stored, changing: &Changing<'_>) -> Result<(), Stop> {
+    if changing.settled.is_empty() {
+        return Ok(());
+    }
+    let entities: Vec<i64> = changing.settled.iter().map(|place| id_of(stored, *place)).collect();
+    connected.run(&INBOX_CARRIED_OUT, &[&entities]).await.map(|_| ())
+}
+
+async fn postpone(connected: &Connected, stored: &Stored, changing: &Changing<'_>) -> Result<(), Stop> {
+    let of = &changing.postponed;
+    if of.is_empty() {
+        return Ok(());
+    }
+    let entities: Vec<i64> = of.keys().map(|place| id_of(stored, *place)).collect();
+    let try_at: Vec<i64> = of.values().map(|postponement| micros(postponement.try_at)).collect();
+    let codes: Vec<String> = of.values().map(|postponement| escape(&postponement.problem.code)).collect();
+    let messages: Vec<String> = of.values().map(|postponement| escape(&postponement.problem.message)).collect();
+    connected.run(&INBOX_POSTPONE, &[&entities, &try_at, &codes, &messages, &micros(changing.now)]).await.map(|_| ())
 }
 
 async fn put_timelines(connected: &Connected, stored: &Stored, changing: &Changing<'_>) -> Result<(), Stop> {

@@ -24,6 +24,8 @@ pub(super) struct Stored {
     pub(super) entities: Vec<Entity>,
     places: HashMap<String, usize>,
     pub(super) wishes: HashSet<i64>,
+    /// Whose wishes they are, by number.
+    pub(super) wish_of: HashMap<i64, i64>,
     pub(super) timelines: HashMap<i64, (Option<usize>, String)>,
     pub(super) live: BTreeMap<i64, Live>,
     steps: BTreeMap<StepKey, i64>,
@@ -113,7 +115,8 @@ impl Stored {
     pub(super) async fn load(connected: &Connected, call: &Call<'_>, wanted: &[(usize, &ChangeSet)]) -> Result<Self, Stop> {
         let mut this = Self::entities(connected, call, wanted).await?;
         let sets = || wanted.iter().map(|(_, changes)| *changes);
-        let wishes: Vec<i64> = sets().flat_map(|set| &set.carried_out).map(|id| id.0).collect();
+        let postponed = sets().filter_map(|set| Some(set.postponed.as_ref()?.wish.0));
+        let wishes: Vec<i64> = sets().flat_map(|set| &set.carried_out).map(|id| id.0).chain(postponed).collect();
         let timelines: BTreeSet<i64> = sets().flat_map(timelines_of).collect();
         let timelines: Vec<i64> = timelines.into_iter().collect();
         let tasks: Vec<i64> = sets().flat_map(|set| &set.transitions).map(|write| write.id.0).collect();
@@ -125,7 +128,10 @@ impl Stored {
             connected.first(&WRITE_NEWEST_RECORD, &[]),
         );
         this.newest = newest?.map(|row| column(&row, 0)).transpose()?;
-        this.wishes = wishes?.iter().map(|row| column(row, 0)).collect::<Result<_, Error>>()?;
+        for row in wishes? {
+            this.wishes.insert(column(&row, 0)?);
+            this.wish_of.insert(column(&row, 0)?, column(&row, 1)?);
+        }
         let owners: HashMap<i64, usize> =
             this.entities.iter().enumerate().filter_map(|(place, entity)| Some((entity.id?, place))).collect();
         for row in timelines? {
@@ -161,6 +167,7 @@ impl Stored {
             entities,
             places,
             wishes: HashSet::new(),
+            wish_of: HashMap::new(),
             timelines: HashMap::new(),
             live: BTreeMap::new(),
             steps: BTreeMap::new(),
