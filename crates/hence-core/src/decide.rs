@@ -294,7 +294,7 @@ fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Deli
     }
     Ok(Delivery {
         to,
-        payload: payload(firing, facts, data),
+        payload: payload(firing, facts, &data),
         facts: seen,
         when: when.map(ToString::to_string),
         timeout: step.action.timeout,
@@ -302,7 +302,7 @@ fn delivery(firing: Firing<'_>, facts: &Facts, context: &Context) -> Result<Deli
 }
 
 /// The body of a delivery: whom, what, when, the facts of the groups that the step looks at, and its own data.
-fn payload(firing: Firing<'_>, facts: &Facts, data: serde_json::Value) -> serde_json::Value {
+fn payload(firing: Firing<'_>, facts: &Facts, data: &serde_json::Value) -> serde_json::Value {
     let step = &firing.rules.step;
     let needed = facts_needed(step);
     let seen: serde_json::Map<String, serde_json::Value> = facts
