@@ -1,8 +1,9 @@
 //! Reading what a person writes on the command line: instants, spans, JSON, names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hence::core::name::{Name, NameError};
+use hence::Client;
+use hence::core::name::{Name, NameError, TaskId};
 use hence::core::value::parse_time;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -40,7 +41,11 @@ impl Now {
 
     fn local(&self, text: &str) -> Option<Timestamp> {
         let local: DateTime = text.parse().ok()?;
-        Some(local.to_zoned_datetime(self.zone.clone()).ok()?.timestamp())
+        match local.to_zoned_datetime(self.zone.clone()) {
+            Ok(zoned) => Some(zoned.timestamp()),
+            // The last day of the year 9999 lies behind the last instant.
+            Err(_) => (local.year() == 9999).then(|| Timestamp::from_second(Timestamp::MAX.as_second()).ok()).flatten(),
+        }
     }
 
     /// `today`, `tomorrow` or `yesterday` at the time of now, or at a time of its own.
@@ -99,6 +104,54 @@ pub(crate) fn parsed<T: std::str::FromStr<Err = NameError>>(text: &str) -> Resul
     text.parse().map_err(|error: NameError| Problem::usage("HNC-0330", error.to_string()))
 }
 
+/// Whether a text names a task: `task_7`, or `hnc_k3v7q2ma_7` as receivers, mails and the log know it.
+pub(crate) fn is_task(text: &str) -> bool {
+    text.starts_with("task_") || text.starts_with("hnc_")
+}
+
+/// A task of the client's store, by either of its names.
+/// # Errors
+/// HNC-0330: it does not look like one. HNC-0324: it is a task of another store.
+pub(crate) async fn task_id(client: &Client, text: &str) -> Result<TaskId, Problem> {
+    let Some((store, number)) = text.strip_prefix("hnc_").and_then(|rest| rest.split_once('_')) else { return parsed(text) };
+    let id: TaskId = parsed(&format!("task_{number}"))?;
+    let own = client.store().identity().await?.store_id;
+    if store == own {
+        return Ok(id);
+    }
+    Err(Problem::not_found(format!("{text} is a task of the store {store}; this one is {own}"))
+        .help("name the other with `--store`"))
+}
+
+/// Refuses a timeline or a step that no stored definition has.
+/// # Errors
+/// HNC-0324, HNC-0330.
+pub(crate) fn known(
+    client: &Client,
+    timeline: Option<&str>,
+    step: Option<&str>,
+) -> Result<(Option<Name>, Option<Name>), Problem> {
+    let (timeline, step): (Option<Name>, Option<Name>) = (parsed_if(timeline)?, parsed_if(step)?);
+    let library = client.library();
+    if let Some(name) = &timeline {
+        let names: BTreeSet<&str> = library.all().map(|definition| definition.name.as_str()).collect();
+        if !names.contains(name.as_str()) {
+            let names: Vec<&str> = names.into_iter().collect();
+            let problem = Problem::not_found(format!("timeline `{name}` is not known"));
+            return Err(problem.help(suggestion(name.as_str(), &names)));
+        }
+    }
+    if let Some(name) = &step {
+        let of = library.all().filter(|definition| timeline.as_ref().is_none_or(|timeline| *timeline == definition.name));
+        let steps: BTreeSet<&str> = of.flat_map(|definition| &definition.steps).map(|step| step.name.as_str()).collect();
+        if !steps.contains(name.as_str()) {
+            let steps: Vec<&str> = steps.into_iter().collect();
+            return Err(Problem::not_found(format!("step `{name}` is not known")).help(suggestion(name.as_str(), &steps)));
+        }
+    }
+    Ok((timeline, step))
+}
+
 /// The same where there may be none.
 pub(crate) fn parsed_if<T: std::str::FromStr<Err = NameError>>(text: Option<&str>) -> Result<Option<T>, Problem> {
     text.map(parsed).transpose()
@@ -153,6 +206,8 @@ mod tests {
         check("tomorrow 09:00", "2026-03-29T07:00:00Z");
         check("yesterday", "2026-03-27T11:00:00Z");
         check("tomorrow noon", "refused");
+        check("9999-12-31", "9999-12-30T22:00:00Z");
+        check("-5 days", "2026-03-23T11:00:00Z");
         check("soon", "refused");
     }
 }

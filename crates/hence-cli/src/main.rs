@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     cli.global.color.apply();
     let is_wide = cli.global.output == Some(cli::Format::Wide);
     output::set_up(output::Talk { is_quiet: cli.global.quiet, has_headings: !cli.global.no_header, is_wide });
+    let is_for_programs = cli.global.json || matches!(cli.global.output, Some(cli::Format::Json | cli::Format::Jsonl));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -37,7 +38,11 @@ fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(problem) => {
-            problem.show();
+            if is_for_programs {
+                problem.show_as_json()
+            } else {
+                problem.show()
+            }
             problem.exit.into()
         }
     }

@@ -27,9 +27,56 @@ pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const PLAIN: Style = Style::new();
 
-/// A line of data.
+/// A line of data for people.
 pub(crate) fn line(text: &str) {
-    give(writeln!(anstream::stdout(), "{text}"));
+    give(writeln!(anstream::stdout(), "{}", visible(text)));
+}
+
+/// The text with everything made visible that would change how a terminal shows it: control characters other than line ends and tabs,
+/// controls of direction and invisible marks. The styles of this module stay.
+fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    let is_hidden = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(is_hidden) {
+        return text.into();
+    }
+    let styles: Vec<String> = [RED, GREEN, CYAN, BOLD]
+        .iter()
+        .flat_map(|style| [style.render().to_string(), style.render_reset().to_string()])
+        .collect();
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        // Bold and a colour are two sequences, one behind the other.
+        let style = styles.iter().filter(|style| rest.starts_with(style.as_str())).max_by_key(|style| style.len());
+        let length = match style {
+            Some(style) => {
+                shown.push_str(style);
+                style.len()
+            }
+            None if is_hidden(c) => {
+                shown.extend(c.escape_unicode());
+                c.len_utf8()
+            }
+            None => {
+                shown.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    shown.into()
+}
+
+/// A word as a shell takes it: in single quotes unless it is plain.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// What is said beside the answer, and above it; the same for the whole run.
@@ -58,6 +105,11 @@ pub(crate) fn note(text: &str) {
 
 /// A line that is said also when only errors are wanted.
 pub(crate) fn complain(text: &str) {
+    complain_as_it_is(&visible(text));
+}
+
+/// The same for programs.
+pub(crate) fn complain_as_it_is(text: &str) {
     // Where stderr is gone there is nobody left to tell.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
@@ -102,8 +154,8 @@ pub(crate) fn answer(format: Format, answer: &Answer) {
                 match &thing[answer.name] {
                     // What has no name, such as a record that belongs to no task, has no line.
                     Value::Null => {}
-                    Value::String(text) => line(text),
-                    other => line(&other.to_string()),
+                    Value::String(text) => give(writeln!(std::io::stdout(), "{text}")),
+                    other => give(writeln!(std::io::stdout(), "{other}")),
                 }
             }
         }
@@ -310,6 +362,22 @@ mod tests {
         assert_eq!(fold(4, "  - one  two", usize::MAX), ["  - one  two"]);
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abc def", 5), "abc…");
+    }
+
+    #[test]
+    fn nothing_of_a_text_hides_or_turns_what_a_person_reads() {
+        assert_eq!(visible("a/ok å\tx"), "a/ok å\tx");
+        assert_eq!(visible("a/\u{202e}gpj\u{200b}"), "a/\\u{202e}gpj\\u{200b}");
+        assert_eq!(visible("a\u{1b}[2Jb\u{1b}[8m\r"), "a\\u{1b}[2Jb\\u{1b}[8m\\u{d}");
+        let bold = format!("{BOLD}a\u{7}{BOLD:#} {RED}b{RED:#}");
+        assert_eq!(visible(&bold), format!("{BOLD}a\\u{{7}}{BOLD:#} {RED}b{RED:#}"));
+    }
+
+    #[test]
+    fn hints_can_be_given_to_a_shell_as_they_are() {
+        assert_eq!(quoted("account/42"), "account/42");
+        assert_eq!(quoted("account/'; drop $x"), "'account/'\\''; drop $x'");
+        assert_eq!(quoted(""), "''");
     }
 
     #[test]

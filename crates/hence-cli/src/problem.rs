@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Usage,
     /// Definitions are invalid, or their tests are red.
     Definitions,
+    /// Some of it was done, the rest could not be.
+    Partly,
     /// There is no such thing.
     NotFound,
     /// Something else came first, or the state does not allow it.
@@ -40,6 +42,7 @@ Exit codes:
   1   failed
   2   the command line, the configuration or the input does not fit
   3   definitions are invalid, or their tests are red
+  4   done in part: `enrol --partial` left bad rows out
   5   not found
   6   conflict: the state does not allow it, or another was first
   7   the store cannot be reached
@@ -55,6 +58,7 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Definitions => 3,
+            Exit::Partly => 4,
             Exit::NotFound => 5,
             Exit::Conflict => 6,
             Exit::Unreachable => 7,
@@ -104,6 +108,14 @@ impl Problem {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
+    }
+
+    /// Writes it to stderr as one JSON object on a line, for programs.
+    pub(crate) fn show_as_json(&self) {
+        let help = Some(&self.help).filter(|help| !help.is_empty());
+        let (code, message, exit) = (self.code, &self.message, self.exit.number());
+        let error = serde_json::json!({ "error": { "code": code, "message": message, "help": help, "exit": exit } });
+        output::complain_as_it_is(&error.to_string());
     }
 
     /// Writes it to stderr.

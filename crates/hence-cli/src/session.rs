@@ -132,6 +132,15 @@ impl Session {
         self.client_in(OpenMode::Create).await
     }
 
+    /// A client of the store; the configured one is made if it is not there, one that was named with `--store` has to be there.
+    pub(crate) async fn client_of_configured_store(&self) -> Result<Client, Problem> {
+        if self.global.store.is_some() || self.config()?.store.exists() {
+            return self.client().await;
+        }
+        output::note(&format!("made a new store: {}", self.config()?.store.display()));
+        self.client_or_new().await
+    }
+
     pub(crate) async fn client_in(&self, mode: OpenMode) -> Result<Client, Problem> {
         let readers = self.config()?.readers()?;
         Ok(Client::open(self.store(mode)?, readers, &actor()).await?)

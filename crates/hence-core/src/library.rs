@@ -35,6 +35,11 @@ impl Library {
         self.versions.get(hash)
     }
 
+    /// Every version of every name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.versions.values()
+    }
+
     /// The current version of every name, by name.
     pub fn all_current(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.current.values().filter_map(|hash| self.versions.get(hash))

@@ -140,6 +140,11 @@ impl Simulation {
         self.wishes.sort_by_key(|wish| (wish.at, wish.id));
     }
 
+    /// The definitions that it follows.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
     /// The entity as it stands.
     pub fn snapshot(&self) -> &EntitySnapshot {
         &self.snapshot

@@ -73,6 +73,13 @@ impl Clock {
         Ok(self.store.set_clock(ClockSetting::Virtual { now: at, target: at }).await?)
     }
 
+    /// Lets the store follow the system's clock.
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn make_system(&self) -> Result<(), Error> {
+        Ok(self.store.set_clock(ClockSetting::System).await?)
+    }
+
     /// Asks a virtual clock to move to `target`; an engine moves it there, stopping at everything that is due on the way.
     /// # Errors
     /// The clock is the system's, `target` lies behind it, or the store cannot be written.

@@ -32,6 +32,11 @@ impl Finding {
 
 pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let mut findings = configuration(session);
+    if session.config().is_err() {
+        // Everything else would say the same again.
+        show(session, &findings);
+        return Ok(Exit::Failed);
+    }
     let mut library = Library::default();
     match session.definition_paths(&[]).and_then(|paths| definitions::read(&paths)) {
         Ok(files) => {

@@ -11,6 +11,7 @@ use hence::{Client, Enrolment, Telling, Told};
 use serde_json::{Value, json};
 
 use super::event;
+use super::why::{self, Because};
 use crate::definitions;
 use crate::input::{self, Now, parsed};
 use crate::output::{self, Answer};
@@ -33,7 +34,8 @@ pub(crate) struct Args {
     /// When it happened [default: now]
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
-    /// Many at once, from a .csv or .jsonl file with the columns id, given instants, and group.field for facts
+    /// Many at once, from a .csv or .jsonl file, or from `-` for standard input, with the columns id, given instants, and group.field for
+    /// facts
     #[arg(long, value_name = "FILE", conflicts_with_all = ["entity", "given", "facts", "at"])]
     from: Option<PathBuf>,
     /// With --from: enrols the good rows although others are bad
@@ -43,7 +45,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let name: Name = parsed(&args.timeline)?;
-    let client = session.client_or_new().await?;
+    let client = session.client_of_configured_store().await?;
     let definition = definition(session, &client, &name).await?;
     let now = Now { at: client.now().await?, zone: session.zone()? };
     match (&args.from, &args.entity) {
@@ -71,7 +73,13 @@ async fn one(
     }
     let told = client.tell(telling).await?;
     let name = &definition.name;
-    let document = json!({ "entity": entity.to_string(), "timeline": name.to_string(), "told": event::word(&told) });
+    let unplanned = if told == Told::CarriedOut { without_anchor(session, client, (&entity, name)).await? } else { Vec::new() };
+    let document = json!({
+        "entity": entity.to_string(),
+        "timeline": name.to_string(),
+        "told": event::word(&told),
+        "not_planned": unplanned.iter().map(Because::json).collect::<Vec<_>>(),
+    });
     if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "entity")) {
         return Ok(Exit::Done);
     }
@@ -79,7 +87,11 @@ async fn one(
     if matches!(told, Told::CarriedOut) && !missing.is_empty() {
         output::note(&format!("warning: {} not given; a step that needs it is tried again until it is told", missing.join(", ")));
     }
-    output::note(&format!("next: `hence upcoming {entity}`, `hence why {entity}`"));
+    for Because { step, reasons, .. } in &unplanned {
+        output::note(&format!("not planned yet: `{step}`: {}", reasons.join("; ")));
+    }
+    let whom = output::quoted(&entity.to_string());
+    output::note(&format!("next: `hence upcoming {whom}`, `hence why {whom}`"));
     Ok(Exit::Done)
 }
 
@@ -92,6 +104,20 @@ fn not_given(definition: &Definition, facts: &Value) -> Vec<String> {
     });
     let lacks = |(group, field): &(&str, &str)| facts[*group][*field].is_null();
     needed.filter(lacks).map(|(group, field)| format!("`{group}.{field}`")).collect()
+}
+
+/// The steps of the entity's newest run that have no task because the instant is not known that they are counted from.
+async fn without_anchor(
+    session: &Session,
+    client: &Client,
+    (entity, name): (&EntityKey, &Name),
+) -> Result<Vec<Because>, Problem> {
+    let times = session.times(client.now().await?)?;
+    let snapshots = client.store().snapshots(std::slice::from_ref(entity)).await?;
+    let Some(snapshot) = snapshots.first() else { return Ok(Vec::new()) };
+    let newest = snapshot.timelines.iter().filter(|timeline| timeline.name == *name).max_by_key(|timeline| timeline.run);
+    let absent = newest.map(|timeline| why::absent(&client.library(), (snapshot, timeline), &times)).unwrap_or_default();
+    Ok(absent.into_iter().filter(|because| because.data.iter().any(|reason| reason["why"] == "no_anchor")).collect())
 }
 
 /// The current definition of that name: as stored, or else from the configured files, which are then stored.

@@ -1,5 +1,6 @@
 //! `hence entity`: whom Hence knows, and all that it knows of one.
 
+use hence::Client;
 use hence::core::name::EntityKey;
 use hence::store::port::{Cursor, EntityFilter, PageRequest};
 use serde_json::json;
@@ -56,7 +57,7 @@ async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
         return Ok(Exit::Done);
     }
     let times = session.times(client.now().await?)?;
-    let headings = ["entity", "next due", "erased", "version"];
+    let headings = ["entity", "next due", "to be erased", "version"];
     let columns = if times.is_wide { 4 } else { 3 };
     let mut table = output::table(&headings[..columns]);
     for entity in &page.items {
@@ -116,9 +117,19 @@ async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {
         output::folded(4, output::PLAIN, &text);
     }
     if snapshot.records.len() > RECORDS_SHOWN {
-        output::note(&format!("all of it: `hence history {entity} --oldest-first`"));
+        output::note(&format!("all of it: `hence history {} --oldest-first`", output::quoted(&entity.to_string())));
     }
     Ok(Exit::Done)
+}
+
+/// Refuses an entity of which nothing is stored.
+/// # Errors
+/// HNC-0324.
+pub(crate) async fn known(client: &Client, entity: &EntityKey) -> Result<(), Problem> {
+    let snapshots = client.store().snapshots(std::slice::from_ref(entity)).await?;
+    let is_known = snapshots.iter().any(|snapshot| snapshot.version > 0 || !snapshot.records.is_empty());
+    // What was told and waits to be carried out is known too.
+    if is_known || !client.store().wishes_of(entity).await?.is_empty() { Ok(()) } else { Err(unknown(entity)) }
 }
 
 /// Nothing is stored of that entity.

@@ -1,9 +1,12 @@
 //! `hence event`: tells Hence that something happened to an entity.
 
+use std::collections::BTreeSet;
+
 use hence::core::name::{EntityKey, EventName};
-use hence::{Telling, Told};
+use hence::{Client, Telling, Told};
 use serde_json::json;
 
+use super::entity;
 use crate::input::{self, Now, parsed};
 use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
@@ -27,6 +30,9 @@ pub(crate) struct Args {
     /// Makes telling it twice the same as once
     #[arg(long)]
     key: Option<String>,
+    /// Tells it although nobody knows the entity yet, or no timeline knows the event
+    #[arg(long)]
+    anyway: bool,
 }
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
@@ -34,6 +40,14 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let name: EventName = parsed(&args.name)?;
     let (data, facts) = (input::object(args.data.as_deref())?, input::object(args.facts.as_deref())?);
     let client = session.client().await?;
+    if !args.anyway {
+        entity::known(&client, &entity).await.map_err(|problem| {
+            problem.help("list who is known with `hence entity list`, or tell it all the same with `--anyway`")
+        })?;
+        if facts.is_null() {
+            known(&client, &name)?;
+        }
+    }
     let mut telling = Telling::event(entity.clone(), name.clone(), data, facts);
     if let Some(text) = &args.at {
         let now = Now { at: client.now().await?, zone: session.zone()? };
@@ -49,8 +63,21 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         return Ok(Exit::Done);
     }
     say(&told, &what)?;
-    output::note(&format!("next: `hence why {entity}`, `hence upcoming {entity}`"));
+    let whom = output::quoted(&entity.to_string());
+    output::note(&format!("next: `hence why {whom}`, `hence upcoming {whom}`"));
     Ok(Exit::Done)
+}
+
+/// Refuses an event that no timeline knows and that carries no facts: nothing would come of it.
+fn known(client: &Client, name: &EventName) -> Result<(), Problem> {
+    let library = client.library();
+    let names: BTreeSet<&str> = library.all().flat_map(|definition| definition.on.keys()).map(|name| name.as_str()).collect();
+    if names.contains(name.as_str()) {
+        return Ok(());
+    }
+    let near = input::suggestion(name.as_str(), &names.into_iter().collect::<Vec<_>>());
+    Err(Problem::not_found(format!("no timeline knows the event `{name}`"))
+        .help(format!("{near}; or tell it all the same with `--anyway`")))
 }
 
 /// What became of it, in one word for programs.

@@ -1,10 +1,12 @@
 //! `hence history`: what happened, for the whole system, one entity or one task.
 
+use hence::Client;
 use hence::core::history::{Record, RecordKind};
 use hence::store::port::{Cursor, HistoryFilter, HistoryOrder, PageRequest};
 
 use super::upcoming::{self, Asked};
-use crate::input::{Now, parsed, parsed_if};
+use super::{entity, task};
+use crate::input::{Now, is_task, known, parsed_if, task_id};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -12,10 +14,12 @@ use crate::wire;
 
 /// A reason of which less could be shown is left out.
 const REASON_MIN: usize = 20;
+/// The longest reason in a table that is not on a terminal, in characters; `-o wide` and `--json` have all of it.
+const REASON_MAX: usize = 300;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Of one entity, such as account/42, or of one task, such as task_7
+    /// Of one entity, such as account/42, or of one task, such as task_7 or hnc_k3v7q2ma_7
     of: Option<String>,
     /// Only of this timeline
     #[arg(long)]
@@ -53,21 +57,12 @@ fn kind(word: &str) -> Result<RecordKind, String> {
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let client = session.client().await?;
     let now = Now { at: client.now().await?, zone: session.zone()? };
-    let mut filter = HistoryFilter {
-        timeline: parsed_if(args.timeline.as_deref())?,
-        step: parsed_if(args.step.as_deref())?,
-        kinds: args.kind.clone(),
-        from: args.from.as_deref().map(|text| now.instant(text)).transpose()?,
-        until: args.until.as_deref().map(|text| now.instant(text)).transpose()?,
-        order: if args.oldest_first { HistoryOrder::OldestFirst } else { HistoryOrder::NewestFirst },
-        ..HistoryFilter::default()
-    };
-    match args.of.as_deref() {
-        Some(text) if text.starts_with("task_") => filter.task = Some(parsed(text)?),
-        entity => filter.entity = parsed_if(entity)?,
-    }
+    let filter = filter(&client, args, &now).await?;
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().history(&filter, request).await?;
+    if page.items.is_empty() {
+        is_known(&client, &filter).await?;
+    }
     // Of a record, what one goes on with is its task.
     if session.give(|| Answer::list(wire::page(&page, wire::row), "items", "task_id")) {
         return Ok(Exit::Done);
@@ -103,7 +98,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
             cells.push(dash(row.timeline_name.as_ref().map(ToString::to_string)));
             cells.push(row.seq.to_string());
         }
-        cells.push(times.sentence(&record.reason));
+        let sentence = times.sentence(&record.reason);
+        cells.push(if times.is_wide { sentence } else { output::cut(&sentence, REASON_MAX) });
         if is_one {
             cells.remove(1);
         }
@@ -141,6 +137,35 @@ fn cut_last(headings: &mut Vec<&str>, rows: &mut [Vec<String>], times: &Times) -
         is_cut |= *text != whole;
     }
     is_cut
+}
+
+async fn filter(client: &Client, args: &Args, now: &Now) -> Result<HistoryFilter, Problem> {
+    let (timeline, step) = known(client, args.timeline.as_deref(), args.step.as_deref())?;
+    let mut filter = HistoryFilter {
+        timeline,
+        step,
+        kinds: args.kind.clone(),
+        from: args.from.as_deref().map(|text| now.instant(text)).transpose()?,
+        until: args.until.as_deref().map(|text| now.instant(text)).transpose()?,
+        order: if args.oldest_first { HistoryOrder::OldestFirst } else { HistoryOrder::NewestFirst },
+        ..HistoryFilter::default()
+    };
+    match args.of.as_deref() {
+        Some(text) if is_task(text) => filter.task = Some(task_id(client, text).await?),
+        entity => filter.entity = parsed_if(entity)?,
+    }
+    Ok(filter)
+}
+
+/// Refuses an entity or a task of which nothing is stored.
+async fn is_known(client: &Client, filter: &HistoryFilter) -> Result<(), Problem> {
+    if let Some(id) = filter.task {
+        client.store().task(id).await?.ok_or_else(|| task::unknown(id))?;
+    }
+    match &filter.entity {
+        Some(key) => entity::known(client, key).await,
+        None => Ok(()),
+    }
 }
 
 /// What a record tells in one word: the outcome where there is one.

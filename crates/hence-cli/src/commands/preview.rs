@@ -2,20 +2,23 @@
 //!
 //! Nothing is written, read from elsewhere or sent: facts are those that are given or stored, and receivers answer as assumed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hence::core::history::RecordKind;
+use hence::core::carry_out;
+use hence::core::history::{Record, RecordKind};
 use hence::core::library::Library;
-use hence::core::name::{EntityKey, Name};
+use hence::core::name::{EntityKey, EventName, Name};
 use hence::core::simulate::{LINES_MAX, Line, Simulation};
 use hence::core::timeline::EntitySnapshot;
 use hence::core::wish::Wish;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::why::{self, Because};
 use crate::definitions;
-use crate::input::{Now, object, parsed};
+use crate::input::{Now, object, parsed, suggestion};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -37,7 +40,7 @@ pub(crate) struct Args {
     /// An instant given at enrolment, for a timeline
     #[arg(long, value_name = "NAME=INSTANT")]
     given: Vec<String>,
-    /// What is known, for a timeline: a JSON object of objects, or @FILE
+    /// What is known, for a stored entity beside what is stored: a JSON object of objects, or @FILE
     #[arg(long, value_name = "JSON")]
     facts: Option<String>,
     /// Something that will happen, such as account.paid@tomorrow or 'account.paid@3 days'
@@ -75,22 +78,53 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         return Err(Problem::new("HNC-0303", times.sentence(&refused.reason), Exit::Usage));
     }
     let times = session.times(begins_at)?;
-    let document = || json!({ "begins_at": begins_at.to_string(), "items": lines.iter().map(json_of).collect::<Vec<_>>() });
+    let absent = not_coming(&simulation, &lines, &times);
+    let document = || {
+        json!({
+            "begins_at": begins_at.to_string(),
+            "items": lines.iter().map(json_of).collect::<Vec<_>>(),
+            "not_coming": absent.iter().map(Because::json).collect::<Vec<_>>(),
+        })
+    };
     if !session.give(|| Answer::list(document(), "items", "step")) {
         show(&lines, begins_at, &times);
+        for Because { step, reasons, .. } in &absent {
+            output::line(&format!("does not come: {step}: {}", reasons.join("; ")));
+        }
     }
     Ok(Exit::Done)
 }
 
+/// The steps that have nothing ahead at the end, nothing behind them and no line, with the planner's reasons.
+fn not_coming(simulation: &Simulation, lines: &[Line], times: &Times) -> Vec<Because> {
+    let snapshot = simulation.snapshot();
+    let current = snapshot.timelines.iter().filter(|timeline| !carry_out::is_superseded(snapshot, timeline));
+    let absent = current.flat_map(|timeline| why::absent(simulation.library(), (snapshot, timeline), times));
+    let has_ended = |step: &str| {
+        let of_step = |record: &&Record| record.step.as_ref().is_some_and(|name| name.as_str() == step);
+        snapshot.records.iter().filter(of_step).any(|record| record.kind.final_state().is_some())
+    };
+    absent.filter(|because| !lines.iter().any(|line| line.step.as_str() == because.step) && !has_ended(&because.step)).collect()
+}
+
 /// The entity as it is stored, from the store's instant on.
 async fn stored(session: &Session, args: &Args) -> Result<(Simulation, EntityKey, Timestamp), Problem> {
+    if args.start.is_some() || !args.given.is_empty() || !args.paths.is_empty() {
+        return Err(Problem::usage("HNC-0330", "`--start`, `--given` and `--file` are for a timeline, not for a stored entity")
+            .help("a stored entity is foreseen from now on, by what it was enrolled with; `--facts` and `--event` change that"));
+    }
     let client = session.client().await?;
     let key: EntityKey = parsed(&args.of)?;
     let now = client.now().await?;
     let snapshots = client.store().snapshots(std::slice::from_ref(&key)).await?;
     let snapshot = snapshots.into_iter().next().filter(|snapshot| snapshot.version > 0);
     let snapshot = snapshot.ok_or_else(|| super::entity::unknown(&key))?;
-    Ok((Simulation::of(client.library(), snapshot, now), key, now))
+    let mut simulation = Simulation::of(client.library(), snapshot, now);
+    let facts = object(args.facts.as_deref())?;
+    if !facts.is_null() {
+        simulation.tell(now, Wish::PutFacts { entity: key.clone(), facts });
+    }
+    Ok((simulation, key, now))
 }
 
 /// A new entity that is enrolled at the start.
@@ -122,14 +156,27 @@ fn made_up(session: &Session, args: &Args, now: &Now) -> Result<(Simulation, Ent
 /// Adds what is assumed to happen and to be answered.
 fn foresee(simulation: &mut Simulation, args: &Args, entity: &EntityKey, now: &Now) -> Result<(), Problem> {
     let data = object(args.data.as_deref())?;
+    let library = simulation.library().clone();
+    let known: BTreeSet<&str> = library.all().flat_map(|definition| definition.on.keys()).map(|name| name.as_str()).collect();
+    let known: Vec<&str> = known.into_iter().collect();
     for text in &args.events {
         let Some((name, at)) = text.split_once('@') else {
             return Err(
                 Problem::usage("HNC-0330", format!("`{text}` is not `name@instant`")).help("such as 'account.paid@3 days'")
             );
         };
-        let wish = Wish::Event { entity: entity.clone(), name: parsed(name)?, data: data.clone(), facts: Value::Null };
-        let at = if at == "tomorrow" { now.instant("1 day")? } else { now.instant(at)? };
+        let name: EventName = parsed(name)?;
+        if !known.contains(&name.as_str()) {
+            return Err(
+                Problem::not_found(format!("no timeline knows the event `{name}`")).help(suggestion(name.as_str(), &known))
+            );
+        }
+        let at = now.instant(at)?;
+        if at < now.at {
+            let problem = format!("`{text}` lies {} before the beginning, {}", output::rough(now.at.duration_since(at)), now.at);
+            return Err(Problem::usage("HNC-0330", problem).help("what has happened is stored, or told with `hence event --at`"));
+        }
+        let wish = Wish::Event { entity: entity.clone(), name, data: data.clone(), facts: Value::Null };
         simulation.tell(at, wish);
     }
     for text in &args.answers {

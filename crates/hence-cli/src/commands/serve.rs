@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use hence::store::sqlite::OpenMode;
 use hence::{Client, Engine, Summary};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::may_become_virtual;
 use crate::definitions;
 use crate::input::Now;
 use crate::output::{self, rough};
@@ -98,6 +99,7 @@ async fn set_clock(client: &Client, wanted: Option<ClockKind>, start: Option<Tim
     let reading = client.clock().read().await?;
     match (wanted, reading.target) {
         (Some(ClockKind::Virtual), None) => {
+            may_become_virtual(client, start, false).await?;
             client.clock().make_virtual(start.unwrap_or(reading.now)).await?;
             output::note("the clock is virtual and stands still; from another terminal: `hence clock advance '1 day'`");
         }
@@ -201,6 +203,12 @@ impl Signals {
     }
 }
 
+/// When the next start is, in words.
+fn next_in(span: SignedDuration) -> String {
+    let words = rough(span);
+    if span.is_negative() || words.is_empty() { "next now".to_owned() } else { format!("next in {words}") }
+}
+
 /// One line each minute.
 async fn reports(client: Client, stop: CancellationToken) {
     loop {
@@ -214,11 +222,24 @@ async fn reports(client: Client, stop: CancellationToken) {
                 let counts = |word: &str, count: u64| format!("{count} {word}");
                 let mut words: Vec<String> = totals.live.iter().map(|(state, count)| counts(state.as_str(), *count)).collect();
                 words.extend(totals.finished.iter().map(|(outcome, count)| counts(outcome, *count)));
-                let next =
-                    totals.next_wake_at.map(|at| format!("; next in {}", rough(at.duration_since(now)))).unwrap_or_default();
+                let next = totals.next_wake_at.map(|at| format!("; {}", next_in(at.duration_since(now)))).unwrap_or_default();
                 output::note(&format!("{now} {}{next}", words.join(", ")));
             }
             Err(error) => output::note(&format!("cannot read the store: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the line each minute always says when the next start is. Method: spans, late ones among them.
+    use super::*;
+
+    #[test]
+    fn next_start_is_said_in_words() {
+        let check = |seconds: i64, expected: &str| assert_eq!(next_in(SignedDuration::from_secs(seconds)), expected);
+        check(90, "next in 1 minute");
+        check(0, "next now");
+        check(-7_200, "next now");
     }
 }

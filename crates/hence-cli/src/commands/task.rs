@@ -10,7 +10,7 @@ use hence::{CancelAnswer, Client, ErrorKind};
 use serde_json::{Value, json};
 
 use super::{upcoming, why};
-use crate::input::{Now, parsed};
+use crate::input::{Now, task_id};
 use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -22,7 +22,7 @@ pub(crate) enum Command {
     List(upcoming::Args),
     /// Show all that is stored of one task
     Show {
-        /// Such as task_7
+        /// Such as task_7, or hnc_k3v7q2ma_7 as receivers and mails know it
         id: String,
     },
     /// Schedule one task that no timeline wants
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Give tasks another instant
     Reschedule {
         /// When: an instant, or a span from now
-        #[arg(long, value_name = "INSTANT")]
+        #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
         to: String,
         #[command(flatten)]
         which: Which,
@@ -49,7 +49,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// Such as task_7
+    /// Such as task_7, or hnc_k3v7q2ma_7 as receivers and mails know it
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
     /// Why, kept in history
@@ -77,7 +77,7 @@ struct Done {
 pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Problem> {
     match command {
         Command::List(args) => upcoming::run(session, args).await,
-        Command::Show { id } => show(session, parsed(id)?).await,
+        Command::Show { id } => show(session, id).await,
         Command::Schedule(args) => schedule::run(session, args).await,
         Command::Complete(args) => complete::run(session, args).await,
         Command::Cancel(which) => each(session, which, &Deed::Cancel).await,
@@ -92,8 +92,9 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
     }
 }
 
-async fn show(session: &Session, id: TaskId) -> Result<Exit, Problem> {
+async fn show(session: &Session, id: &str) -> Result<Exit, Problem> {
     let client = session.client().await?;
+    let id = task_id(&client, id).await?;
     let view = client.store().task(id).await?.ok_or_else(|| unknown(id))?;
     if session.give(|| Answer::one(document(&view), "id")) {
         return Ok(Exit::Done);
@@ -142,8 +143,11 @@ fn document(view: &TaskView) -> Value {
 }
 
 async fn each(session: &Session, which: &Which, deed: &Deed) -> Result<Exit, Problem> {
-    let ids: Vec<TaskId> = which.ids.iter().map(|id| parsed(id)).collect::<Result<_, _>>()?;
     let client = session.client().await?;
+    let mut ids = Vec::new();
+    for id in &which.ids {
+        ids.push(task_id(&client, id).await?);
+    }
     if ids.len() > 1 {
         output::note(&format!("{} tasks", ids.len()));
     }

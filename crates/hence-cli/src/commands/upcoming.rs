@@ -8,7 +8,8 @@ use hence::store::port::{CountOf, CountSpan, CountsFilter, Cursor, Page, PageReq
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::input::{Now, parsed, parsed_if, suggestion};
+use super::entity;
+use crate::input::{Now, known, parsed, parsed_if};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -71,17 +72,15 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let times = session.times(now.at)?;
     let from = args.from.as_deref().map(|text| now.instant(text)).transpose()?;
     let until = args.until.as_deref().map(|text| now.instant(text)).transpose()?;
+    let (timeline, step) = known(&client, args.timeline.as_deref(), args.step.as_deref())?;
     if let Some(width) = args.count {
-        let filter = CountsFilter {
-            timeline: parsed_if(args.timeline.as_deref())?,
-            step: parsed_if(args.step.as_deref())?,
-            ..spans(width, now.at, (from, until))
-        };
-        return chart(session, &client, &filter, &times).await;
+        let filter = CountsFilter { timeline, step, ..spans(width, now.at, (from, until)) };
+        let around = Around { earlier: from.is_none(), later: until.is_none() };
+        return chart(session, &client, (&filter, around), &times).await;
     }
     let mut filter = UpcomingFilter {
-        timeline: parsed_if(args.timeline.as_deref())?,
-        step: parsed_if(args.step.as_deref())?,
+        timeline,
+        step,
         states: args.state.iter().filter_map(|word| TaskState::from_word(word)).collect(),
         due_from: from,
         due_until: until,
@@ -94,6 +93,9 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let Sort::Due = args.sort;
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().upcoming(&filter, request).await?;
+    if let (true, Some(entity)) = (page.items.is_empty(), &filter.entity) {
+        entity::known(&client, entity).await?;
+    }
     if !session.give(|| Answer::list(wire::page(&page, wire::task), "items", "id")) {
         if page.items.is_empty() {
             let what = Asked { of: args.entity.as_deref(), timeline: args.timeline.as_deref(), step: args.step.as_deref() };
@@ -113,16 +115,8 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Says that there is nothing, and what to do next: the nearest name where one was asked for that is not known.
+    /// Says that there is nothing, and what to do next.
     pub(super) fn nothing(&self, library: &Library, nothing: &str, elsewhere: &str) -> String {
-        let timelines: Vec<&str> = library.all_current().map(|definition| definition.name.as_str()).collect();
-        let steps: Vec<&str> =
-            library.all_current().flat_map(|definition| definition.steps.iter().map(|step| step.name.as_str())).collect();
-        for (word, name, known) in [("timeline", self.timeline, timelines), ("step", self.step, steps)] {
-            if let Some(name) = name.filter(|name| !known.contains(name)) {
-                return format!("{nothing}: there is no {word} `{name}`; {}", suggestion(name, &known));
-            }
-        }
         match self.of {
             Some(of) if of.contains('/') || of.starts_with("task_") => {
                 format!("{nothing} for {of}; all about it: `hence why {of}`")
@@ -192,9 +186,30 @@ fn spans(width: Width, now: Timestamp, (from, until): (Option<Timestamp>, Option
     CountsFilter { of: CountOf::Upcoming, span, from, until, timeline: None, step: None }
 }
 
-async fn chart(session: &Session, client: &hence::Client, filter: &CountsFilter, times: &Times) -> Result<Exit, Problem> {
+/// Whether what lies before and behind the shown time is counted too.
+#[derive(Debug, Clone, Copy)]
+struct Around {
+    earlier: bool,
+    later: bool,
+}
+
+async fn chart(
+    session: &Session,
+    client: &hence::Client,
+    (filter, around): (&CountsFilter, Around),
+    times: &Times,
+) -> Result<Exit, Problem> {
     let counts = client.store().counts(filter).await?;
-    let document = || json!({ "counts": counts.iter().map(wire::count).collect::<Vec<_>>() });
+    let beside = async |is_wanted: bool, from: Timestamp, until: Timestamp| -> Result<u64, Problem> {
+        if !is_wanted {
+            return Ok(0);
+        }
+        let filter = CountsFilter { from, until, ..filter.clone() };
+        Ok(client.store().counts(&filter).await?.iter().map(|count| count.count).sum())
+    };
+    let earlier = beside(around.earlier, Timestamp::MIN, filter.from).await?;
+    let later = beside(around.later, filter.until, Timestamp::MAX).await?;
+    let document = || json!({ "counts": counts.iter().map(wire::count).collect::<Vec<_>>(), "earlier": earlier, "later": later });
     if session.give(|| Answer::list(document(), "counts", "begins_at")) {
         return Ok(Exit::Done);
     }
@@ -202,15 +217,25 @@ async fn chart(session: &Session, client: &hence::Client, filter: &CountsFilter,
     for count in &counts {
         *sums.entry(count.begins_at).or_default() += count.count;
     }
-    let largest = sums.values().copied().max().unwrap_or(0);
+    let largest = sums.values().copied().chain([earlier]).max().unwrap_or(0);
     if largest == 0 {
         output::note("nothing is ahead in this time; look further with `--until`");
     }
     let pattern = if filter.span == CountSpan::Day { "%Y-%m-%d UTC" } else { "%Y-%m-%d %H:00 UTC" };
+    let head = |at: &Timestamp| if times.width.is_some() { at.strftime(pattern).to_string() } else { at.to_string() };
     let cyan = output::CYAN;
+    let bar = |head: &str, count: u64| {
+        output::line(&format!("{head}  {count:>6} {cyan}{}{cyan:#}", output::bar(count, largest, BAR_WIDTH)));
+    };
+    if earlier > 0 {
+        let width = head(&filter.from).chars().count();
+        bar(&format!("{:<width$}", "late, before"), earlier);
+    }
     for (begins_at, count) in &sums {
-        let head = if times.width.is_some() { begins_at.strftime(pattern).to_string() } else { begins_at.to_string() };
-        output::line(&format!("{head}  {count:>6} {cyan}{}{cyan:#}", output::bar(*count, largest, BAR_WIDTH)));
+        bar(&head(begins_at), *count);
+    }
+    if later > 0 {
+        output::note(&format!("{later} more from {} on; look further with `--until`", times.local(filter.until)));
     }
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@
 use hence::Client;
 use hence::core::carry_out;
 use hence::core::history::{Record, RecordKind};
+use hence::core::library::Library;
 use hence::core::name::{EntityKey, Name, TaskId};
 use hence::core::plan::{self, PlanInput};
 use hence::core::reason::delay::Delay;
@@ -15,7 +16,7 @@ use hence::store::port::TaskView;
 use serde_json::{Value, json};
 
 use super::{entity, history, task};
-use crate::input::{parsed, parsed_if, suggestion};
+use crate::input::{is_task, parsed, parsed_if, suggestion, task_id};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -31,11 +32,11 @@ pub(crate) struct Args {
 
 /// One answer: what is, and why.
 pub(crate) struct Because {
-    step: String,
+    pub(crate) step: String,
     task: Option<TaskId>,
     headline: String,
-    reasons: Vec<String>,
-    data: Vec<Value>,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) data: Vec<Value>,
     /// What holds back a task that is late.
     delays: Vec<Delay>,
     held_back: Vec<String>,
@@ -53,7 +54,7 @@ impl Because {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "step": self.step,
             "task_id": self.task.map(|id| id.to_string()),
@@ -69,8 +70,8 @@ impl Because {
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let client = session.client().await?;
     let times = session.times(client.now().await?)?;
-    if args.of.starts_with("task_") {
-        let id: TaskId = parsed(&args.of)?;
+    if is_task(&args.of) {
+        let id = task_id(&client, &args.of).await?;
         let view = client.store().task(id).await?.ok_or_else(|| task::unknown(id))?;
         let answer = of_task_now(&client, &view, &times).await?;
         if !session.give(|| document(&view.origin.entity, std::slice::from_ref(&answer))) {
@@ -197,7 +198,7 @@ async fn of_entity(
         // A run that another took the place of has nothing ahead, and the newer one says so itself.
         if !carry_out::is_superseded(snapshot, timeline) {
             answers.extend(
-                absent(client, (snapshot, timeline), times)
+                absent(&client.library(), (snapshot, timeline), times)
                     .into_iter()
                     .filter(|answer| {
                         step.is_none_or(|step| step.as_str() == answer.step)
@@ -211,10 +212,9 @@ async fn of_entity(
 }
 
 /// The steps of a timeline that have no task ahead, with the planner's reasons.
-fn absent(client: &Client, (snapshot, timeline): (&EntitySnapshot, &Timeline), times: &Times) -> Vec<Because> {
-    let library = client.library();
+pub(crate) fn absent(library: &Library, (snapshot, timeline): (&EntitySnapshot, &Timeline), times: &Times) -> Vec<Because> {
     let Some(definition) = library.version(&timeline.definition) else { return Vec::new() };
-    let facts = carry_out::facts_of(timeline, &library);
+    let facts = carry_out::facts_of(timeline, library);
     let events = carry_out::events_of(snapshot);
     let ended = carry_out::ended_of(snapshot, timeline.id);
     let live = carry_out::live_of(snapshot, timeline.id);

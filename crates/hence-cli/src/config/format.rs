@@ -124,6 +124,11 @@ fn check_keys(section: &str, path: &str, tree: &Value, name: &str) -> Result<(),
             let problem = Problem::usage("HNC-0321", format!("{name}: `{}` is not known", join(path, key)));
             return Err(problem.help(suggestion(key, known)));
         }
+        // The library would take `"yes"` and `1` for true; what opens a network has to be said plainly.
+        if key == "allow_private" && !value.is_boolean() {
+            let problem = format!("{name}: `{}` is {value}, which is neither true nor false", join(path, key));
+            return Err(Problem::usage("HNC-0320", problem).help("write it without quotes"));
+        }
         check_keys(&join(section, if is_any { "*" } else { key }), &join(path, key), value, name)?;
     }
     Ok(())

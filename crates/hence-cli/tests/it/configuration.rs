@@ -93,3 +93,14 @@ fn what_holds_is_shown_with_where_it_comes_from_and_without_secrets() {
     assert!(ran.out.contains("elsewhere is not there") && ran.out.contains("`sources.app`: there is no file"), "{}", ran.out);
     Folder::new().refused(&["config", "path"], 5, "there is no hence.toml");
 }
+
+#[test]
+fn what_opens_a_network_is_said_plainly_and_a_broken_configuration_is_said_once() {
+    let folder = Folder::new();
+    folder.write("hence.toml", "[targets.app]\nurl = \"http://127.0.0.1:1\"\nallow_private = \"yes\"\n");
+    folder.refused(&["config", "show"], 2, "`targets.app.allow_private` is \"yes\", which is neither true nor false");
+    let doctor = folder.run(&["doctor"]);
+    assert_eq!((doctor.exit, doctor.out.matches("allow_private").count()), (1, 1), "{doctor:?}");
+    folder.write("hence.toml", "[sources.app]\nurl = \"sqlite:missing.db\"\n");
+    assert!(folder.run(&["doctor"]).out.contains("`sources.app`: there is no file"));
+}

@@ -36,8 +36,8 @@ fn bad_rows_are_reported_by_line_and_nothing_is_written() {
 fn partial_keeps_the_good_rows() {
     let folder = Folder::trial();
     folder.write("accounts.csv", ROWS);
-    let out = folder.done(&["enrol", "trial", "--from", "accounts.csv", "--partial"]);
-    assert_eq!(out, "2 enrolled in trial, 5 bad\n");
+    let ran = folder.run(&["enrol", "trial", "--from", "accounts.csv", "--partial"]);
+    assert_eq!((ran.exit, ran.out.as_str()), (4, "2 enrolled in trial, 5 bad\n"));
     let entities = folder.json(&["entity", "list", "--type", "account"]);
     let names: Vec<&str> = entities["items"].as_array().unwrap().iter().filter_map(|item| item["entity"].as_str()).collect();
     assert_eq!(names, ["account/1", "account/7"]);
@@ -72,4 +72,32 @@ fn unknown_columns_are_refused_at_once() {
     );
     folder.write("accounts.txt", "");
     folder.refused(&["enrol", "trial", "--from", "accounts.txt"], 2, "neither .csv nor .jsonl");
+}
+
+#[test]
+fn quote_that_is_never_closed_swallows_nothing() {
+    let folder = Folder::trial();
+    folder.write("a.csv", "id,account.email\nq1,a@b.c\nq2,\"oops@b.c\nq3,c@b.c\nq4,d@b.c\n");
+    for more in [&[][..], &["--partial"]] {
+        let arguments = [&["enrol", "trial", "--from", "a.csv"][..], more].concat();
+        folder.refused(&arguments, 2, "a.csv:3: a quote is opened here and never closed");
+    }
+    folder.write("b.csv", "id,account.email\nq1,\"a@b.c\nq2,x@b.c\nq3,\"c@b.c\n");
+    folder.refused(&["enrol", "trial", "--from", "b.csv"], 2, "b.csv:2: `account.email` holds a line end");
+    assert_eq!(folder.json(&["entity", "list"])["items"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn rows_are_read_from_standard_input() {
+    let folder = Folder::trial();
+    let enrol = |rows: &str| {
+        folder.write("rows", rows);
+        let input = std::fs::File::open(folder.path().join("rows")).unwrap();
+        let mut command = folder.command(&["enrol", "trial", "--from", "-"]);
+        crate::runner::Ran::of(command.stdin(input).output().unwrap())
+    };
+    assert_eq!(enrol("id,account.email\n1,a@example.com\n").out, "1 enrolled in trial\n");
+    let nested = enrol("{\"id\": \"2\", \"account\": {\"email\": \"b@example.com\"}}\n");
+    assert_eq!((nested.exit, nested.out.as_str()), (0, "1 enrolled in trial\n"), "{nested:?}");
+    assert_eq!(enrol("{\"id\": \"3\", \"account\": {\"mail\": \"b@example.com\"}}\n").exit, 2);
 }

@@ -36,3 +36,20 @@ fn a_stored_entity_is_foreseen_and_stays_as_it_is() {
     assert_eq!(folder.json(&["upcoming", "account/42"])["items"].as_array().unwrap().len(), 2);
     folder.refused(&["preview", "account/43"], 5, "nothing is known of account/43");
 }
+
+#[test]
+fn what_if_is_taken_into_account_or_refused() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", r#"{"account": {"email": "a@example.com"}}"#]);
+    let preview = |more: &[&'static str]| [&["preview", "account/42"], more].concat();
+    let paid = folder.json(&preview(&["--facts", r#"{"account": {"paid_at": "2026-03-05T10:00Z"}}"#]));
+    assert_eq!(steps(&paid), ["remind skipped", "expire skipped"]);
+    let step = |because: &serde_json::Value| because["step"].as_str().unwrap().to_owned();
+    let absent: Vec<String> = paid["not_coming"].as_array().unwrap().iter().map(step).collect();
+    assert!(absent.contains(&"tell_expired".to_owned()), "{absent:?}");
+    let drawn = folder.done(&preview(&[]));
+    assert!(drawn.contains("does not come: tell_expired: "), "{drawn}");
+    folder.refused(&preview(&["--event", "account.paid@yesterday"]), 2, "`account.paid@yesterday` lies 1 day before");
+    folder.refused(&preview(&["--event", "account.payed@tomorrow"]), 5, "did you mean `account.paid`?");
+    folder.refused(&preview(&["--start", "2026-01-01"]), 2, "are for a timeline");
+}

@@ -143,3 +143,98 @@ fn same_key_tells_once() {
     assert_eq!(folder.json(&["upcoming", "--step", "expire"])["items"][0]["due_at"], "2026-04-08T10:00:00Z");
     folder.refused(&["event", "account/42", "account.paid", "--key", "k1"], 2, "error[HNC-0307]");
 }
+
+#[test]
+fn what_nobody_knows_is_not_found() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    folder.refused(&["upcoming", "--timeline", "trail"], 5, "timeline `trail` is not known");
+    folder.refused(&["upcoming", "--timeline", "trail"], 5, "did you mean `trial`?");
+    folder.refused(&["upcoming", "--count", "day", "--step", "remnd"], 5, "did you mean `remind`?");
+    folder.refused(&["upcoming", "account/43"], 5, "nothing is known of account/43");
+    folder.refused(&["history", "--step", "nosuch"], 5, "step `nosuch` is not known");
+    folder.refused(&["history", "account/43"], 5, "nothing is known of account/43");
+    folder.refused(&["history", "task_99"], 5, "task_99 is not known");
+    folder.refused(&["event", "account/43", "account.paid"], 5, "nothing is known of account/43");
+    folder.refused(&["event", "account/42", "account.payed"], 5, "no timeline knows the event `account.payed`");
+    folder.refused(&["event", "account/42", "account.payed"], 5, "did you mean `account.paid`?");
+    folder.done(&["event", "account/42", "account.payed", "--anyway"]);
+    folder.done(&["event", "account/42", "other.thing", "--facts", FACTS]);
+    folder.refused(&["enrol", "trial", "account/44", "--store", "sqlite:typo.db"], 7, "error[HNC-0327]");
+    assert!(!folder.path().join("typo.db").exists());
+}
+
+#[test]
+fn a_task_is_known_by_the_id_that_receivers_see() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    let task = folder.json(&["upcoming"])["items"][0]["id"].as_str().unwrap().to_owned();
+    let store = folder.json(&["status"])["store_id"].as_str().unwrap().to_owned();
+    let seen = task.replace("task_", &format!("hnc_{store}_"));
+    for arguments in [&["why", &seen][..], &["history", &seen], &["task", "show", &seen], &["task", "hold", &seen]] {
+        folder.done(arguments);
+    }
+    folder.refused(&["why", "hnc_aaaaaaaa_1"], 5, "hnc_aaaaaaaa_1 is a task of the store aaaaaaaa");
+    assert!(folder.done(&["task", "reschedule", &seen, "--to", "-5 days"]).contains("due 2026-02-25T10:00:00Z"));
+}
+
+#[test]
+fn errors_are_json_where_the_answer_would_be() {
+    let folder = Folder::trial();
+    let ran = folder.run(&["upcoming", "--until", "soon", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!((&error["error"]["code"], &error["error"]["exit"]), (&"HNC-0330".into(), &2.into()));
+    assert_eq!(error["error"]["message"], "`soon` is not an instant");
+}
+
+#[test]
+fn what_is_late_and_what_lies_further_ahead_is_counted_too() {
+    let folder = Folder::new();
+    folder.write("hence.toml", "");
+    let step = |name: &str, due: &str| format!("[step.{name}]\ndue = \"{due}\"\ndo = {{ log = \"x\" }}\n");
+    let head = "[timeline]\nname = \"t\"\nentity = \"account\"\nanchor = \"start\"\n";
+    folder.write("timelines/t.toml", &format!("{head}{}{}{}", step("a", "-9 days"), step("b", "3 days"), step("c", "90 days")));
+    folder.done(&["clock", "virtual", "2026-03-02T10:00Z"]);
+    folder.done(&["enrol", "t", "account/1"]);
+    let counts = folder.json(&["upcoming", "--count", "day"]);
+    assert_eq!((&counts["earlier"], &counts["later"]), (&1.into(), &1.into()), "{counts}");
+    assert_eq!(counts["counts"].as_array().unwrap().len(), 1);
+    let ran = folder.run(&["upcoming", "--count", "day"]);
+    assert!(ran.out.starts_with("late, before"), "{ran:?}");
+    assert!(ran.err.contains("1 more from 2026-04-06 00:00 UTC on"), "{ran:?}");
+}
+
+#[test]
+fn clock_of_a_store_in_use_is_replaced_only_on_purpose() {
+    let folder = Folder::new();
+    folder.done(&["init"]);
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    folder.refused(&["clock", "virtual"], 6, "error[HNC-0335]");
+    folder.refused(&["clock", "virtual", "2020-01-01", "--yes"], 6, "error[HNC-0312]");
+    assert_eq!(folder.json(&["clock", "show"])["kind"], "system");
+    folder.done(&["clock", "virtual", "--yes"]);
+    folder.refused(&["clock", "system"], 6, "error[HNC-0335]");
+    folder.done(&["clock", "system", "--yes"]);
+    assert_eq!(folder.json(&["clock", "show"])["kind"], "system");
+    folder.done(&["clock", "virtual", "2100-01-01", "--yes"]);
+    folder.refused(&["clock", "system", "--yes"], 6, "error[HNC-0312]");
+    folder.refused(&["clock", "virtual", "2099-01-01"], 6, "error[HNC-0312]");
+    folder.refused(&["clock", "virtual", "2101-01-01"], 6, "hence clock advance");
+}
+
+#[test]
+fn enrolment_says_what_cannot_be_planned_yet() {
+    let folder = Folder::new();
+    folder.write(
+        "timelines/visit.toml",
+        "[timeline]\nname = \"visit\"\nentity = \"visit\"\nanchor = \"a.at\"\n[facts.a]\nfields = { at = \"time?\" }\n\
+         [step.remind]\ndue = \"-1 day\"\ndo = { log = \"r\" }\n",
+    );
+    let ran = folder.run(&["enrol", "visit", "visit/3"]);
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.err.contains("made a new store"), "{ran:?}");
+    assert!(ran.err.contains("not planned yet: `remind`: "), "{ran:?}");
+    assert!(ran.err.contains("a.at"), "{ran:?}");
+    let told = folder.json(&["enrol", "visit", "visit/4", "--facts", r#"{"a": {"at": "2100-01-01T10:00Z"}}"#]);
+    assert_eq!(told["not_planned"], serde_json::json!([]));
+}

@@ -75,12 +75,13 @@ pub(super) async fn run(session: &Session, import: Import<'_>) -> Result<Exit, P
         good.iter().flat_map(|(_, enrolment)| not_given(&import.definition, &enrolment.facts)).collect();
     let (tally, refused) = import.write(good).await?;
     show(import.path, &refused);
-    report(session, &import, (&tally, bad.len() + refused.len()));
+    let bad = bad.len() + refused.len();
+    report(session, &import, (&tally, bad));
     if !lacking.is_empty() {
         let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
         output::note(&format!("warning: some rows lack {names}; a step that needs it is tried again until it is told"));
     }
-    Ok(if refused.is_empty() { Exit::Done } else { Exit::Usage })
+    Ok(if bad == 0 { Exit::Done } else { Exit::Partly })
 }
 
 fn show(path: &Path, bad: &[Bad]) {
@@ -144,7 +145,9 @@ impl Import<'_> {
             let tellings = batch.iter().map(|(_, enrolment)| Telling::enrol(enrolment.clone())).collect();
             let told = self.client.tell_many(tellings).await.inspect_err(|_| {
                 // Batches before this one are durable; enrolling the file again passes over them where `again = "ignore"`.
-                output::note(&format!("{} rows were written before this", tally.enrolled + tally.already + tally.accepted));
+                let written = tally.enrolled + tally.already + tally.accepted;
+                let count = batch.len();
+                output::note(&format!("{written} rows were written before this, and of the next {count} some or all may be"));
             })?;
             for ((line, _), told) in batch.iter().zip(told) {
                 match told {

@@ -1,16 +1,16 @@
 //! `hence task complete`: the answer of a receiver that accepted a task and said that it answers later.
 
-use hence::core::name::{Fence, Name, TaskId};
+use hence::core::name::{Fence, Name};
 use serde_json::{Value, json};
 
-use crate::input::{object, parsed};
+use crate::input::{object, parsed, task_id};
 use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Such as task_7
+    /// Such as task_7, or hnc_k3v7q2ma_7 as the receiver knows it
     id: String,
     /// What came of it: done, or a word that the step says
     #[arg(default_value = "done")]
@@ -31,9 +31,10 @@ fn fence(text: &str) -> Result<Fence, String> {
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
-    let (id, outcome): (TaskId, Name) = (parsed(&args.id)?, parsed(&args.outcome)?);
+    let outcome: Name = parsed(&args.outcome)?;
     let result: Value = object(args.result.as_deref())?;
     let client = session.client().await?;
+    let id = task_id(&client, &args.id).await?;
     client.complete(id, args.fence, outcome.clone(), result).await?;
     let document = json!({ "id": id.to_string(), "outcome": outcome.to_string() });
     if !session.give(|| Answer::one(document, "id")) {
