@@ -4,7 +4,7 @@
 //! print last. The steps share one set of build artefacts as far as cargo can: clippy, feature builds and docs use the
 //! checked dependencies, doc tests and tests the built ones.
 
-mod cargo;
+pub(crate) mod cargo;
 mod closing;
 
 use std::path::Path;

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod gate;
+mod proof;
 mod reference;
 mod tidy;
 
@@ -42,6 +43,16 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Measure the workloads on SQLite, built for release; what follows goes to the bench
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Kill the engine again and again, and hold history against what a receiver logged; what follows goes to the harness
+    Crash {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Write the generated JSON Schemas only
     Schema {
         /// Compare only; fail when a schema is out of date
@@ -56,6 +67,8 @@ fn main() -> ExitCode {
         Chore::Quick => gate::quick(&root),
         Chore::Ci => gate::ci(&root),
         Chore::Tidy { rule } => tidy::run(&root, rule.as_deref()),
+        Chore::Bench { options } => proof::bench(&root, &options),
+        Chore::Crash { options } => proof::crash(&root, &options),
         Chore::Docs { check } => reference::run(&root, "", check),
         Chore::Schema { check } => reference::run(&root, ".schema.json", check),
     };

@@ -386,6 +386,7 @@ impl<'a> Work<'a> {
             id: before.id,
             state_before: before.state,
             fence_before: before.fence,
+            cancel_asked_before: before.cancel_asked,
             task,
             record,
         });

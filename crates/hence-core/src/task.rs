@@ -379,7 +379,7 @@ impl Task {
         let mut taken = self.to(state, kind, reason, now);
         taken.task.takeovers = takeovers;
         taken.task.possible_duplicate = true;
-        taken.task.wake_at = now;
+        // It keeps the instant it woke at, so that a later task of the entity does not overtake it.
         Ok(taken)
     }
 

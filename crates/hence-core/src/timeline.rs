@@ -130,8 +130,10 @@ pub struct TaskWrite {
     pub id: TaskId,
     /// Written only if the stored task is in this state …
     pub state_before: TaskState,
-    /// … under this fence.
+    /// … under this fence …
     pub fence_before: Fence,
+    /// … and a cancel was asked for or was not: of a running task that may change without anything else changing.
+    pub cancel_asked_before: bool,
     /// The task afterwards; in a final state it leaves the live tasks.
     pub task: Task,
     /// What history keeps of it.

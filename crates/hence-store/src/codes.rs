@@ -60,6 +60,11 @@ pub(crate) fn flags(task: &Task) -> i64 {
     i64::from(task.possible_duplicate) * POSSIBLE_DUPLICATE + i64::from(task.cancel_asked) * CANCEL_ASKED
 }
 
+/// Whether the marks say that a cancel was asked for.
+pub(crate) fn is_cancel_asked(flags: i64) -> bool {
+    flags & CANCEL_ASKED != 0
+}
+
 /// The code of a kind of record; below 10 stand the kinds that most records are, which have no index.
 pub(crate) fn kind_code(kind: RecordKind) -> i64 {
     match kind {

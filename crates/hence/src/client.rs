@@ -37,7 +37,8 @@ struct Shared {
     host: Arc<dyn Host>,
     store: Arc<dyn Store>,
     clock: Clock,
-    library: RwLock<Library>,
+    /// Replaced as a whole, so that whoever reads it holds it without a lock.
+    library: RwLock<Arc<Library>>,
     readers: FactReaders,
     actor: String,
     /// Raised when something was told, so that an engine of this process looks at once.
@@ -61,7 +62,7 @@ impl Client {
         actor: &str,
     ) -> Result<Self, Error> {
         let clock = Clock::on(Arc::clone(&host), Arc::clone(&store));
-        let library = RwLock::new(Library::default());
+        let library = RwLock::default();
         let under_way = UnderWay::default();
         let shared = Shared { host, store, clock, library, readers, actor: actor.to_owned(), told: Notify::new(), under_way };
         let client = Self { shared: Arc::new(shared) };
@@ -96,8 +97,8 @@ impl Client {
     }
 
     /// The definitions that are loaded.
-    pub fn library(&self) -> Library {
-        self.shared.library.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    pub fn library(&self) -> Arc<Library> {
+        Arc::clone(&self.shared.library.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     pub(crate) fn host(&self) -> &Arc<dyn Host> {
@@ -147,7 +148,7 @@ impl Client {
         };
         self.store().put_definition(stored).await?;
         let mut library = self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        library.add(Arc::clone(&definition));
+        Arc::make_mut(&mut library).add(Arc::clone(&definition));
         Ok(definition)
     }
 
@@ -168,12 +169,12 @@ impl Client {
                 library.add_older(definition);
             }
         }
-        *self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner) = library;
+        *self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(library);
         Ok(())
     }
 
     /// The library, loaded anew if another process stored the definition that one of these wishes is for.
-    pub(crate) async fn library_for(&self, entries: impl Iterator<Item = &InboxEntry>) -> Result<Library, Error> {
+    pub(crate) async fn library_for(&self, entries: impl Iterator<Item = &InboxEntry>) -> Result<Arc<Library>, Error> {
         let library = self.library();
         let is_unknown = |name: &Name| library.current(name).is_none();
         let mut names = entries.filter_map(|entry| match entry {

@@ -60,6 +60,11 @@ impl Clock {
         Ok(reading)
     }
 
+    /// What it shows now, as far as that follows from a reading: a virtual clock stands as long as anything runs.
+    pub(crate) fn since(&self, reading: Reading) -> Timestamp {
+        if reading.target.is_some() { reading.now } else { self.host.wall() }
+    }
+
     /// What it showed when it was read last in this process, by a client or an engine; without asking the store.
     pub fn last_shown(&self) -> Timestamp {
         Timestamp::from_microsecond(self.shown.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)

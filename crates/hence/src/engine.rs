@@ -5,25 +5,26 @@
 
 mod attempt;
 mod attempts;
+mod beside;
 mod finish;
 mod look;
-mod reading;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hence_core::name::Fence;
+use hence_core::name::EntityKey;
 use hence_core::task::{AttemptEnd, Task};
+use hence_core::timeline::EntitySnapshot;
 use hence_dispatch::Dispatchers;
 use hence_store::port::{Beat, Lease, Life, OwnedShard, StartRequest};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use self::attempts::Attempts;
-use self::reading::Reading;
+use self::beside::Beside;
 use crate::client::Client;
-use crate::clock::WAIT_MAX;
+use crate::clock::{Reading, WAIT_MAX};
 use crate::error::Error;
 use crate::host::Host;
 use crate::scheduler::{Action, Event, Limits, Scheduler};
@@ -35,6 +36,12 @@ const SETTLE_BATCH: usize = 500;
 const RETRIED_EACH: Duration = Duration::from_millis(250);
 /// The most orphans that are taken over in one go.
 const ORPHAN_BATCH: usize = 500;
+/// The time between two tries to write to a store that is full, or that another process keeps locked.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often answers that are overdue, and erasures that are due, are looked for.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);
+/// How long ends of attempts are gathered while the engine has about as many attempts under way as it may.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What an engine keeps to.
 #[derive(Debug, Clone)]
@@ -76,6 +83,8 @@ pub struct Engine {
 pub(crate) struct Ended {
     task: Task,
     end: AttemptEnd,
+    /// What was stored of the entity when the attempt began, if it was read.
+    snapshot: Option<EntitySnapshot>,
 }
 
 struct Performer {
@@ -85,13 +94,18 @@ struct Performer {
     store_id: Arc<str>,
     attempts: Attempts,
     /// Wishes being carried out that need facts to be read; at most one batch.
-    reading: Option<Reading>,
+    beside: Option<Beside>,
     is_virtual: bool,
     /// When wishes that are postponed were tried last, under a virtual clock, in real time.
     retried_at: Duration,
     summary: Summary,
     began: Duration,
     dice: fastrand::Rng,
+    /// The clock as it was read last.
+    reading: Reading,
+    /// When what comes seldom was looked for last.
+    looked_at: Option<Timestamp>,
+    attempts_max: usize,
 }
 
 impl Engine {
@@ -107,6 +121,7 @@ impl Engine {
         let host = Arc::clone(self.client.host());
         // Never from the seed of the options: two engines with one seed are still two nodes.
         let node = format!("node_{:016x}{:016x}", host.dice(), host.dice());
+        let reading = self.client.clock().read().await?;
         let lease = take_all(&self.client, node).await?;
         let store_id = self.client.store().identity().await?.store_id;
         let mut performer = Performer {
@@ -115,12 +130,15 @@ impl Engine {
             lease,
             store_id: store_id.into(),
             attempts: Attempts::new(Arc::clone(&host)),
-            reading: None,
+            beside: None,
             is_virtual: false,
             retried_at: Duration::ZERO,
             summary: Summary::default(),
             began: host.elapsed(),
             dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
+            reading,
+            looked_at: None,
+            attempts_max: self.options.attempts_max.max(1),
         };
         let limits = Limits {
             attempts_max: self.options.attempts_max.max(1),
@@ -140,6 +158,7 @@ impl Performer {
         let mut is_stop_told = false;
         loop {
             let reading = self.client.clock().read().await?;
+            self.reading = reading;
             let mut now = reading.now;
             let elapsed = self.host().elapsed().saturating_sub(self.began);
             self.is_virtual = reading.target.is_some();
@@ -157,8 +176,8 @@ impl Performer {
                         actions.extend(scheduler.on_event(now, Event::Written { count }));
                     }
                     Action::Stop => {
-                        if let Some(reading) = self.reading.take() {
-                            reading.ended().await?;
+                        if let Some(beside) = self.beside.take() {
+                            beside.ended().await?;
                         }
                         let store = self.client.store();
                         store.release(&self.lease).await?;
@@ -169,12 +188,19 @@ impl Performer {
                     Action::Step { to } => {
                         self.client.clock().step(to, reading.target.unwrap_or(to)).await?;
                         now = to;
+                        self.reading.now = to;
                     }
-                    action => {
-                        if let Some(event) = self.perform(action, now).await? {
-                            actions.extend(scheduler.on_event(now, event));
+                    action => match self.perform(action, now).await {
+                        Ok(Some(event)) => actions.extend(scheduler.on_event(now, event)),
+                        Ok(None) => {}
+                        Err(error) if error.is_passing() => {
+                            // What was begun goes on; a new pass begins, and starts nothing before the store can be written again.
+                            tracing::warn!(%error, "the store cannot be written; nothing is started until it can");
+                            self.host().wait(PATIENCE).await;
+                            actions.clear();
                         }
-                    }
+                        Err(error) => return Err(error),
+                    },
                 }
             }
         }
@@ -183,7 +209,10 @@ impl Performer {
     async fn perform(&mut self, action: Action, now: Timestamp) -> Result<Option<Event>, Error> {
         match action {
             Action::Settle => {
-                self.daily(now).await?;
+                if self.is_time_to_look(now) {
+                    self.looked_at = Some(now);
+                    self.look(now).await?;
+                }
                 Ok(Some(self.settle(now).await?))
             }
             Action::Start { from, to, limit } => {
@@ -217,10 +246,10 @@ impl Performer {
     /// Carries out what is in the inbox. What needs facts to be read is carried out beside the loop, so that a slow source delays
     /// nobody else; but a virtual clock must not move on before it.
     async fn settle(&mut self, now: Timestamp) -> Result<Event, Error> {
-        if let Some(reading) = &mut self.reading
-            && let Some(read) = reading.ended_now()
+        if let Some(beside) = &mut self.beside
+            && let Some(read) = beside.ended_now()
         {
-            self.reading = None;
+            self.beside = None;
             read?;
         }
         let mut entries = self.client.store().wishes(Some(&self.lease), now, SETTLE_BATCH).await?;
@@ -233,8 +262,8 @@ impl Performer {
         let (mut at_once, by_facts) = settle::split(&self.client.library(), entries);
         if self.is_virtual {
             at_once.extend(by_facts);
-        } else if !by_facts.is_empty() && self.reading.is_none() {
-            self.reading = Some(Reading::begin(&self.client, by_facts, now));
+        } else if !by_facts.is_empty() && self.beside.is_none() {
+            self.beside = Some(Beside::begin(&self.client, by_facts, now));
         }
         let count = settle::settle(&self.client, at_once, (now, Some(settle::READING_MAX))).await?.len();
         Ok(Event::Settled { is_more: is_full && count > 0 })
@@ -247,21 +276,32 @@ impl Performer {
         }
         self.summary.started += tasks.len() as u64;
         let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
-        let snapshots = self.client.store().snapshots(&entities).await?;
+        let snapshots = self.snapshots(&entities).await?;
         for (task, snapshot) in tasks.into_iter().zip(snapshots) {
+            let fence = task.fence;
             let attempt = attempt::Attempt {
                 client: self.client.clone(),
                 dispatchers: Arc::clone(&self.dispatchers),
                 store_id: Arc::clone(&self.store_id),
                 snapshot,
                 entered: self.client.under_way().enter(&task),
-                task: task.clone(),
-                now,
+                task,
+                reading: Reading { now, ..self.reading },
                 dice: self.dice.u64(..),
             };
-            self.attempts.begin(task, attempt.run());
+            self.attempts.begin(fence, attempt.run());
         }
         Ok(())
+    }
+
+    /// What is stored of entities whose tasks were started: they run by now, so that it is asked for until it comes.
+    async fn snapshots(&self, entities: &[EntityKey]) -> Result<Vec<EntitySnapshot>, Error> {
+        loop {
+            match self.client.store().snapshots(entities).await.map_err(Error::from) {
+                Err(error) if error.is_passing() => self.host().wait(PATIENCE).await,
+                read => return read,
+            }
+        }
     }
 
     /// The ends of attempts, once there is one, and how many broke; none when something was told, the engine is to stop, or the time
@@ -275,7 +315,9 @@ impl Performer {
             () = self.client.told().notified() => None,
             () = passed => None,
         };
-        // Those that ended meanwhile are written in the same batch.
+        // Those that ended meanwhile are written in the same batch. While hardly anything more can be started, a moment longer makes
+        // it a large one: each batch costs two commits, whatever its size.
+        let mut gathering = (self.attempts.count() >= self.attempts_max / 2).then(|| self.host().wait(GATHER));
         let (mut ended, mut broken) = (Vec::new(), 0);
         while let Some(end) = next {
             match end {
@@ -286,6 +328,16 @@ impl Performer {
                 }
             }
             next = self.attempts.next_now();
+            if next.is_none()
+                && let Some(moment) = gathering.as_mut()
+                && ended.len() < self.attempts_max / 4
+            {
+                next = tokio::select! {
+                    biased;
+                    end = self.attempts.next() => Some(end),
+                    () = moment => None,
+                };
+            }
         }
         (ended, broken)
     }
@@ -315,8 +367,14 @@ impl Performer {
         }
     }
 
+    /// Each second of the system's clock, whichever way it goes; at each step of a virtual one.
+    fn is_time_to_look(&self, now: Timestamp) -> bool {
+        let is_virtual = self.reading.target.is_some();
+        is_virtual || self.looked_at.is_none_or(|before| now.duration_since(before).abs() >= LOOK)
+    }
+
     /// What comes seldom: answers that were promised and did not come, and erasures.
-    async fn daily(&mut self, now: Timestamp) -> Result<(), Error> {
+    async fn look(&mut self, now: Timestamp) -> Result<(), Error> {
         let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
         if !overdue.is_empty() {
             let ended = attempt::unanswered(&self.client, overdue, now, &mut self.dice).await?;
@@ -353,10 +411,4 @@ async fn take_all(client: &Client, node: String) -> Result<Lease, Error> {
 
 fn not_owned(problem: &str) -> Error {
     Error::Refused { code: "HNC-0326", problem: problem.to_owned() }
-}
-
-impl Ended {
-    fn fence(&self) -> Fence {
-        self.task.fence
-    }
 }

@@ -46,7 +46,7 @@ enum Waits {
 /// What every plan of one go needs.
 struct Going<'a> {
     client: &'a Client,
-    library: Library,
+    library: Arc<Library>,
     now: Timestamp,
     began: Duration,
     reading_max: Option<Duration>,

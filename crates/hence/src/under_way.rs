@@ -45,10 +45,13 @@ impl UnderWay {
 
     /// Asks those attempts to end whose tasks were cancelled by changes that this process has written.
     pub(crate) fn written(&self, changes: &ChangeSet) {
+        Self::cancelled_by(changes).into_iter().for_each(|id| self.stop(id));
+    }
+
+    /// The tasks that changes ask to end while they are running.
+    pub(crate) fn cancelled_by(changes: &ChangeSet) -> Vec<TaskId> {
         let cancelled = |task: &Task| task.state == TaskState::Running && task.cancel_asked;
-        for write in changes.transitions.iter().filter(|write| cancelled(&write.task)) {
-            self.stop(write.id);
-        }
+        changes.transitions.iter().filter(|write| cancelled(&write.task)).map(|write| write.id).collect()
     }
 
     fn signals(&self) -> MutexGuard<'_, BTreeMap<TaskId, (Fence, CancelSignal)>> {

@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hence-servers", &[]),
     // `hence demo` plays the example, on a server of its own if asked to.
     ("hence-cli", &["hence-server", "hence", "chat", "hence-servers"]),
+    // Measures the library, and the built binary as a process.
+    ("hence-proof", &["hence"]),
 ];
 
 /// Edges that are not in the table, crates that are not, and cycles through tests.

@@ -80,6 +80,7 @@ pub(crate) fn crate_of(path: &str) -> &str {
     match parts.next() {
         Some("crates" | "examples") => parts.next().unwrap_or(""),
         Some("xtask") => "xtask",
+        Some("proof") => "hence-proof",
         _ => "",
     }
 }
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(crate_of("crates/hence-core/src/a.rs"), "hence-core");
         assert_eq!(crate_of("examples/chat/src/a.rs"), "chat");
         assert_eq!(crate_of("xtask/src/a.rs"), "xtask");
+        assert_eq!(crate_of("proof/src/a.rs"), "hence-proof");
         assert_eq!(crate_of("docs/a.md"), "");
         assert_eq!(extension(".ci/run"), "run");
         assert_eq!(extension("a/b.test.sql"), "sql");

@@ -119,7 +119,7 @@ async fn stored(session: &Session, args: &Args) -> Result<(Simulation, EntityKey
     let snapshots = client.store().snapshots(std::slice::from_ref(&key)).await?;
     let snapshot = snapshots.into_iter().next().filter(|snapshot| snapshot.version > 0);
     let snapshot = snapshot.ok_or_else(|| super::entity::unknown(&key))?;
-    let mut simulation = Simulation::of(client.library(), snapshot, now);
+    let mut simulation = Simulation::of(client.library().as_ref().clone(), snapshot, now);
     let facts = object(args.facts.as_deref())?;
     if !facts.is_null() {
         simulation.tell(now, Wish::PutFacts { entity: key.clone(), facts });

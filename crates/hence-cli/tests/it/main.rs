@@ -6,6 +6,7 @@
 mod runner;
 
 mod configuration;
+mod crashes;
 mod definitions;
 mod demo;
 mod docs;

@@ -80,7 +80,14 @@ pub fn record(of: &EntityKey, kind: RecordKind, told_at: Timestamp, reason: Reas
 /// The event as a conditional write of that task.
 pub fn transition(task: &Task, event: TaskEvent, now: Timestamp) -> TaskWrite {
     let applied = task.apply(event, now).unwrap();
-    TaskWrite { id: task.id, state_before: task.state, fence_before: task.fence, task: applied.task, record: applied.record }
+    TaskWrite {
+        id: task.id,
+        state_before: task.state,
+        fence_before: task.fence,
+        cancel_asked_before: task.cancel_asked,
+        task: applied.task,
+        record: applied.record,
+    }
 }
 
 /// A change set with one transition.

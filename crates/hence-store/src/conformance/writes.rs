@@ -159,7 +159,14 @@ pub(super) async fn a_changed_task_is_not_overwritten(site: Arc<dyn Site>) {
     unknown.transitions[0].task.id = unknown.transitions[0].id;
     unknown.transitions[0].record.as_mut().unwrap().task = Some(unknown.transitions[0].id);
     assert!(matches!(bench.refused(unknown, at(101)).await, Conflict::TaskChanged(_)));
-    assert_eq!(bench.live(started.id).await, Some(started));
+    assert_eq!(bench.live(started.id).await, Some(started.clone()));
+    // A cancel that is asked of a running task changes neither state nor fence, and yet nobody may overwrite it unseen.
+    let ended = change(&started, end(&started, done()), at(102));
+    bench.write(change(&started, cancel(), at(102)), at(102)).await;
+    assert_eq!(bench.refused(ended, at(102)).await, changed, "a cancel was asked");
+    let marked = bench.live(started.id).await.unwrap();
+    assert!(marked.cancel_asked);
+    bench.write(change(&marked, end(&marked, done()), at(103)), at(103)).await;
 }
 
 pub(super) async fn a_final_state_never_changes(site: Arc<dyn Site>) {

@@ -74,7 +74,8 @@ fn check_transition(state: &State, write: &TaskWrite) -> Result<(), Conflict> {
     let holds = |stored: &Task| {
         let is_same =
             stored.entity == write.task.entity && stored.timeline == write.task.timeline && stored.step == write.task.step;
-        is_same && stored.state == write.state_before && stored.fence == write.fence_before
+        let is_marked_so = stored.cancel_asked == write.cancel_asked_before;
+        is_same && is_marked_so && stored.state == write.state_before && stored.fence == write.fence_before
     };
     if state.live.get(&write.id).is_some_and(holds) { Ok(()) } else { Err(Conflict::TaskChanged(write.id)) }
 }

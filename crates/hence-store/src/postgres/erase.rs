@@ -58,6 +58,7 @@ fn ends(entity: &EntityKey, version: i64, ahead: &[Task], now: Timestamp) -> Cha
             id: task.id,
             state_before: task.state,
             fence_before: task.fence,
+            cancel_asked_before: task.cancel_asked,
             task: Task { state, ..task.clone() },
             record: Some(record),
         });

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::failure::unreadable;
-use crate::codes::{ANSWER_AWAITED, CANCEL_ASKED, POSSIBLE_DUPLICATE, kind_of, state_of};
+use crate::codes::{ANSWER_AWAITED, POSSIBLE_DUPLICATE, is_cancel_asked, kind_of, state_of};
 use crate::error::Error;
 use crate::format::{corrupt, instant, read_given, read_json, read_name, read_reason};
 use crate::port::{HistoryRow, InboxEntry, StoredDefinition, TaskOrigin};
@@ -96,7 +96,7 @@ pub(super) fn task(row: &Row) -> Result<Task, Error> {
         attempt: count(column(row, 10)?)?,
         takeovers: count(column(row, 11)?)?,
         possible_duplicate: flags & POSSIBLE_DUPLICATE != 0,
-        cancel_asked: flags & CANCEL_ASKED != 0,
+        cancel_asked: is_cancel_asked(flags),
         answer_awaited: state == ANSWER_AWAITED,
         created_at: instant(column(row, 13)?)?,
         reason: read_reason(column(row, 14)?)?,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use hence_core::name::{EntityKey, Name};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::row::column;
@@ -18,6 +19,9 @@ const STATEMENTS_MAX: usize = 128;
 const WRITER_CACHE_KIB: i64 = 65_536;
 /// Memory for pages of a reader, in KiB.
 const READER_CACHE_KIB: i64 = 8_192;
+/// After so many pages (32 MB) the write-ahead log is written back: seldom enough that a page that changes again and again is written
+/// back once, and half of what the log keeps.
+const LOG_PAGES_MAX: i64 = 8_000;
 /// What the write-ahead log is cut back to after a checkpoint.
 const LOG_BYTES_KEPT: i64 = 64 << 20;
 
@@ -40,6 +44,7 @@ impl Connected {
         // What is erased must not be found in the file (G24).
         this.set("secure_delete", 1)?;
         this.set("journal_size_limit", LOG_BYTES_KEPT)?;
+        this.set("wal_autocheckpoint", LOG_PAGES_MAX)?;
         let synchronous = match options.synchronous {
             Synchronous::Full => "full",
             Synchronous::Normal => "normal",
@@ -66,6 +71,8 @@ impl Connected {
         let set_up = || -> rusqlite::Result<()> {
             connection.busy_timeout(options.busy_timeout)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            // Without this SQLite plans a statement anew at each use, to look at the values given to `limit` and partial indexes.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             connection.pragma_update(None, "temp_store", "memory")?;
             connection.pragma_update(None, "trusted_schema", 0)?;
             connection.pragma_update(None, "foreign_keys", 0)
@@ -78,6 +85,11 @@ impl Connected {
     pub(super) fn set(&self, name: &str, value: impl rusqlite::ToSql) -> Result<(), Error> {
         let set = self.connection.pragma_update(None, name, value);
         set.map_err(|error| failure(error, format!("the setting {name} of the store cannot be made")))
+    }
+
+    /// Runs a statement that begins, ends or marks a part of a transaction.
+    pub(super) fn control(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 
     /// Runs a statement without rows; how many rows it changed.

@@ -55,8 +55,8 @@ impl Readers {
 
 fn read<T>(connected: &mut Connected, work: impl FnOnce(&mut Connected) -> Result<T, Error>) -> Result<T, Error> {
     let cannot = |error| failure(error, "the store cannot be read");
-    connected.connection.execute_batch("begin").map_err(cannot)?;
+    connected.control("begin").map_err(cannot)?;
     let result = work(connected);
-    connected.connection.execute_batch("rollback").map_err(cannot)?;
+    connected.control("rollback").map_err(cannot)?;
     result
 }

@@ -16,7 +16,7 @@ use super::statement::{
 };
 use super::{counter, lease, writer};
 use crate::changes;
-use crate::codes::{flags, kind_code, state_code, state_of, status_code};
+use crate::codes::{flags, is_cancel_asked, kind_code, state_code, state_of, status_code};
 use crate::error::{Error, ErrorKind};
 use crate::format::{cut, instant, micros, write_given, write_json, write_reason};
 use crate::port::{Conflict, Lease, Written};
@@ -106,6 +106,8 @@ pub(super) struct Writing<'c> {
     entity_id: i64,
     now: Timestamp,
     tallies: Tallies,
+    /// Names of timelines of the entity that were looked up already.
+    names: Vec<(TimelineId, String)>,
 }
 
 impl<'c> Writing<'c> {
@@ -117,12 +119,12 @@ impl<'c> Writing<'c> {
         {
             return Err(Conflict::VersionChanged { planned_from, stored }.into());
         }
-        Ok(Self { connected, entity: changes.entity.clone(), entity_id, now, tallies })
+        Ok(Self { connected, entity: changes.entity.clone(), entity_id, now, tallies, names: Vec::new() })
     }
 
     /// For an entity whose row is known, without a plan.
     pub(super) fn of(connected: &'c mut Connected, entity: &EntityKey, entity_id: i64, now: Timestamp) -> Self {
-        Self { connected, entity: entity.clone(), entity_id, now, tallies: Tallies::default() }
+        Self { connected, entity: entity.clone(), entity_id, now, tallies: Tallies::default(), names: Vec::new() }
     }
 
     fn write(mut self, changes: &ChangeSet) -> Result<Tallies, Stop> {
@@ -180,6 +182,9 @@ impl<'c> Writing<'c> {
             Some(_) => {}
             None => self.tallies.add("timelines", 1),
         }
+        if !self.names.iter().any(|(id, _)| *id == timeline.id) {
+            self.names.push((timeline.id, timeline.name.to_string()));
+        }
         self.connected.run(
             WRITE_PUT_TIMELINE,
             (
@@ -202,10 +207,16 @@ impl<'c> Writing<'c> {
     }
 
     /// The name of a timeline that a task or record names.
-    fn timeline_name(&self, id: Option<TimelineId>) -> Result<Option<String>, Stop> {
+    fn timeline_name(&mut self, id: Option<TimelineId>) -> Result<Option<String>, Stop> {
         let Some(id) = id else { return Ok(None) };
+        if let Some((_, name)) = self.names.iter().find(|(known, _)| *known == id) {
+            return Ok(Some(name.clone()));
+        }
         match self.find_timeline(id)? {
-            Some((owner, name)) if owner == self.entity_id => Ok(Some(name)),
+            Some((owner, name)) if owner == self.entity_id => {
+                self.names.push((id, name.clone()));
+                Ok(Some(name))
+            }
             _ => Err(Conflict::UnknownTimeline(id).into()),
         }
     }
@@ -280,11 +291,13 @@ impl<'c> Writing<'c> {
                 Stored { entity: column(row, 0)?, step: column(row, 1)?, due_at: column(row, 2)?, state: column(row, 3)? },
                 column::<i64>(row, 4)?,
                 column::<Option<i64>>(row, 5)?,
+                column::<i64>(row, 6)?,
             ))
         })?;
-        let Some((stored, fence, timeline)) = found else { return Ok(None) };
+        let Some((stored, fence, timeline, marks)) = found else { return Ok(None) };
         let is_same = stored.entity == self.entity_id && timeline == write.task.timeline.map(|id| id.0);
-        let is_expected = state_of(stored.state)? == write.state_before && fence == write.fence_before.0;
+        let is_marked_so = is_cancel_asked(marks) == write.cancel_asked_before;
+        let is_expected = is_marked_so && state_of(stored.state)? == write.state_before && fence == write.fence_before.0;
         Ok((is_same && is_expected).then_some(stored))
     }
 
@@ -305,6 +318,7 @@ impl<'c> Writing<'c> {
             id: task.id,
             state_before: task.state,
             fence_before: task.fence,
+            cancel_asked_before: task.cancel_asked,
             task: Task { state, ..task.clone() },
             record: Some(record.clone()),
         };

@@ -139,12 +139,12 @@ fn carry_out(connected: &mut Connected, calls: &mut [Box<dyn Call>]) {
 /// Whether all calls were carried out or refused in one commit; if not, nothing of them is stored and each must be tried by itself.
 fn commit_together(connected: &mut Connected, calls: &mut [Box<dyn Call>]) -> bool {
     for call in calls {
-        let is_whole = connected.connection.execute_batch("savepoint call").is_ok();
+        let is_whole = connected.control("savepoint call").is_ok();
         if !is_whole || (!call.carry_out(connected) && !take_back(connected)) {
             roll_back(connected);
             return false;
         }
-        if connected.connection.execute_batch("release call").is_err() {
+        if connected.control("release call").is_err() {
             roll_back(connected);
             return false;
         }
@@ -169,23 +169,23 @@ fn commit_alone(connected: &mut Connected, call: &mut dyn Call) {
 /// Takes one call back; `false` when the database has already taken the whole transaction back.
 fn take_back(connected: &mut Connected) -> bool {
     connected.forget();
-    !connected.connection.is_autocommit() && connected.connection.execute_batch("rollback to call").is_ok()
+    !connected.connection.is_autocommit() && connected.control("rollback to call").is_ok()
 }
 
 fn begin(connected: &Connected) -> Result<(), Error> {
-    let begun = connected.connection.execute_batch("begin immediate");
+    let begun = connected.control("begin immediate");
     begun.map_err(|error| failure(error, "another process keeps the store locked"))
 }
 
 fn commit(connected: &Connected) -> Result<(), Error> {
-    connected.connection.execute_batch("commit").map_err(|error| failure(error, "the store cannot be written"))
+    connected.control("commit").map_err(|error| failure(error, "the store cannot be written"))
 }
 
 fn roll_back(connected: &mut Connected) {
     connected.forget();
     if !connected.connection.is_autocommit() {
         // If this fails the connection is broken, and so the next `begin` fails and says why.
-        let _ = connected.connection.execute_batch("rollback");
+        let _ = connected.control("rollback");
     }
 }
 
@@ -198,15 +198,15 @@ pub(super) fn part<T>(
     work: impl FnOnce(&mut Connected) -> Result<T, Error>,
 ) -> Result<Result<T, Error>, Error> {
     let lost = |error| failure(error, "the store cannot be written");
-    connected.connection.execute_batch("savepoint part").map_err(lost)?;
+    connected.control("savepoint part").map_err(lost)?;
     let result = work(connected);
     if result.is_err() {
         connected.forget();
         if connected.connection.is_autocommit() {
             return result.map(Ok);
         }
-        connected.connection.execute_batch("rollback to part").map_err(lost)?;
+        connected.control("rollback to part").map_err(lost)?;
     }
-    connected.connection.execute_batch("release part").map_err(lost)?;
+    connected.control("release part").map_err(lost)?;
     Ok(result)
 }

@@ -305,6 +305,7 @@ fn transition_of(task: &Task, what: u8, now: i64) -> ChangeSet {
             id: task.id,
             state_before: task.state,
             fence_before: task.fence,
+            cancel_asked_before: task.cancel_asked,
             task: applied.task,
             record: applied.record,
         });

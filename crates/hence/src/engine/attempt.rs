@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ended;
 use crate::client::Client;
+use crate::clock::Reading;
 use crate::error::Error;
 use crate::under_way::Entered;
 
@@ -28,7 +29,8 @@ pub(super) struct Attempt {
     pub(super) task: Task,
     /// Among the attempts under way for as long as this lives.
     pub(super) entered: Entered,
-    pub(super) now: Timestamp,
+    /// The clock at the start.
+    pub(super) reading: Reading,
     /// Chance, for the wait before a next attempt.
     pub(super) dice: u64,
 }
@@ -42,13 +44,18 @@ struct Seen {
 }
 
 impl Attempt {
-    /// How the attempt ends.
-    pub(super) async fn run(self) -> AttemptEnd {
+    /// How the attempt ends, with the snapshot that its end can be planned from if nothing else changed meanwhile.
+    pub(super) async fn run(self) -> Ended {
+        let end = self.end().await;
+        Ended { task: self.task, end, snapshot: Some(self.snapshot) }
+    }
+
+    async fn end(&self) -> AttemptEnd {
         let library = self.client.library();
         match Rules::of(&self.task, &self.snapshot, &library) {
             Ok(rules) => {
                 let known = Known::of(&rules, &self.snapshot, &library);
-                self.fire(Firing { rules: &rules, known: &known, task: &self.task, now: self.now }).await
+                self.fire(Firing { rules: &rules, known: &known, task: &self.task, now: self.reading.now }).await
             }
             Err(problem) => held(&problem),
         }
@@ -94,7 +101,7 @@ impl Attempt {
             step: task.step.to_string(),
             occurrence: Some(task.occurrence.clone()).filter(|occurrence| !occurrence.is_empty()),
             due_at: task.due_at,
-            started_at: self.now,
+            started_at: self.reading.now,
             sent_at: self.client.host().wall(),
             attempt: task.attempt,
             fence: task.fence.0,
@@ -115,7 +122,7 @@ impl Attempt {
     }
 
     async fn judge(&self, step: &Step, answer: Answer, seen: Seen) -> AttemptEnd {
-        let now = self.client.now().await.unwrap_or(self.now);
+        let now = self.client.clock().since(self.reading);
         let put_off = if matches!(answer, Answer::Done { .. }) { PutOff::default() } else { self.put_off().await };
         let seen = Seen { put_off, ..seen };
         judge(&self.task, step, (answer, seen), (now, self.dice))
@@ -156,7 +163,7 @@ pub(super) async fn unanswered(
             Ok(rules) => judge(&task, &rules.step, (Answer::Unknown { problem }, Seen::nothing()), (now, dice.u64(..))),
             Err(text) => held(&format!("{}; {text}", problem.message)),
         };
-        Ended { task, end }
+        Ended { task, end, snapshot: None }
     };
     Ok(tasks.into_iter().zip(&snapshots).map(end_of).collect())
 }

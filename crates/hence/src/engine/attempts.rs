@@ -7,7 +7,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use hence_core::name::Fence;
-use hence_core::task::{AttemptEnd, Task};
 use tokio::sync::mpsc;
 
 use super::Ended;
@@ -41,13 +40,9 @@ impl Attempts {
     }
 
     /// Carries the attempt of a started task on until it ends.
-    pub(super) fn begin(&mut self, task: Task, attempt: impl Future<Output = AttemptEnd> + Send + 'static) {
-        let fence = task.fence;
+    pub(super) fn begin(&mut self, fence: Fence, attempt: impl Future<Output = Ended> + Send + 'static) {
         let mut reporter = Reporter { report: Report { fence, ended: None }, reports: self.reports.clone() };
-        let work = async move {
-            let end = attempt.await;
-            reporter.ended(Ended { task, end });
-        };
+        let work = async move { reporter.ended(attempt.await) };
         self.under_way.insert(fence, self.host.spawn(Box::pin(work)));
     }
 
@@ -62,6 +57,11 @@ impl Attempts {
     pub(super) fn next_now(&mut self) -> Option<Option<Ended>> {
         let report = self.ends.try_recv().ok()?;
         Some(self.take(report))
+    }
+
+    /// How many are under way.
+    pub(super) fn count(&self) -> usize {
+        self.under_way.len()
     }
 
     /// Ends all that are under way at their next `.await`.
@@ -93,6 +93,7 @@ impl Drop for Reporter {
 mod tests {
     //! Goal: every attempt comes back once, also one that panics. Method: attempts on the machine's host.
     use hence_core::reason::Reason;
+    use hence_core::task::{AttemptEnd, Task};
     use jiff::Timestamp;
 
     use super::*;
@@ -112,16 +113,17 @@ mod tests {
         task
     }
 
-    fn failed() -> AttemptEnd {
-        AttemptEnd::Failed { reason: Reason::Note { text: "it failed".to_owned() } }
+    fn failed(task: Task) -> Ended {
+        let end = AttemptEnd::Failed { reason: Reason::Note { text: "it failed".to_owned() } };
+        Ended { task, end, snapshot: None }
     }
 
     #[tokio::test]
     async fn an_attempt_that_panics_comes_back_as_broken() {
         let mut attempts = Attempts::new(machine());
-        attempts.begin(task(1), async { panic!("on purpose") });
+        attempts.begin(Fence(1), async { panic!("on purpose") });
         assert!(attempts.next().await.is_none());
-        attempts.begin(task(2), async { failed() });
+        attempts.begin(Fence(2), async { failed(task(2)) });
         assert_eq!(attempts.next().await.map(|ended| ended.task.fence), Some(Fence(2)));
         assert!(attempts.next_now().is_none());
         assert!(attempts.under_way.is_empty());

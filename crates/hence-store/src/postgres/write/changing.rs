@@ -193,7 +193,8 @@ fn check_transition(stored: &Stored, write: &TaskWrite, place: usize) -> Result<
     let changed = Conflict::TaskChanged(write.id);
     let Some(live) = stored.live.get(&write.id.0).filter(|live| !matches!(live.after, Some(None))) else { return Err(changed) };
     let is_same = live.entity == Some(place) && live.timeline == write.task.timeline.map(|id| id.0);
-    let is_expected = is_state(live.state.code, write.state_before) && live.state.fence == write.fence_before.0;
+    let is_marked_so = live.state.is_cancel_asked == write.cancel_asked_before;
+    let is_expected = is_marked_so && is_state(live.state.code, write.state_before) && live.state.fence == write.fence_before.0;
     if is_same && is_expected && state_of(live.state.code).is_ok() { Ok(()) } else { Err(changed) }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{Call, StepKey};
-use crate::codes::{ANSWER_AWAITED, HELD, flags, state_code};
+use crate::codes::{ANSWER_AWAITED, HELD, flags, is_cancel_asked, state_code};
 use crate::error::Error;
 use crate::format::{cut, instant, micros};
 use crate::postgres::connection::Connected;
@@ -71,6 +71,7 @@ pub(super) struct LiveState {
     pub(super) code: i64,
     pub(super) fence: i64,
     pub(super) due_at: i64,
+    pub(super) is_cancel_asked: bool,
 }
 
 /// The columns of a task that change.
@@ -106,7 +107,7 @@ impl LiveRow {
 
 impl LiveState {
     pub(super) fn of(task: &Task) -> Self {
-        Self { code: state_code(task), fence: task.fence.0, due_at: micros(task.due_at) }
+        Self { code: state_code(task), fence: task.fence.0, due_at: micros(task.due_at), is_cancel_asked: task.cancel_asked }
     }
 }
 
@@ -257,6 +258,7 @@ impl Stored {
 }
 
 fn live_of(row: &Row, owners: &HashMap<i64, usize>) -> Result<Live, Error> {
+    let is_cancel_asked = is_cancel_asked(code(row, 7)?);
     let code = code(row, 4)?;
     let fence: i64 = column(row, 5)?;
     Ok(Live {
@@ -264,7 +266,7 @@ fn live_of(row: &Row, owners: &HashMap<i64, usize>) -> Result<Live, Error> {
         timeline: column(row, 6)?,
         step: column(row, 2)?,
         before: Some((fence, small(code))),
-        state: LiveState { code, fence, due_at: column(row, 3)? },
+        state: LiveState { code, fence, due_at: column(row, 3)?, is_cancel_asked },
         after: None,
     })
 }

@@ -15,12 +15,12 @@ use crate::host::Spawned;
 use crate::settle;
 
 /// A batch under way.
-pub(super) struct Reading {
+pub(super) struct Beside {
     _work: Spawned,
     end: oneshot::Receiver<Result<(), Error>>,
 }
 
-impl Reading {
+impl Beside {
     /// Begins to carry these wishes out; the engine is woken when that has ended.
     pub(super) fn begin(client: &Client, entries: Vec<InboxEntry>, now: Timestamp) -> Self {
         let (told, end) = oneshot::channel();
