@@ -120,6 +120,9 @@ pub(crate) enum Command {
     /// Look at tasks, and decide about them
     #[command(subcommand)]
     Task(commands::task::Command),
+    /// Compare who is enrolled with who should be, as `[audit]` says
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
     /// Show, advance or replace the store's clock
     #[command(subcommand)]
     Clock(commands::clock::Command),

@@ -1,5 +1,6 @@
 //! One file for each command, and which command is which.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod completions;
@@ -46,6 +47,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Why(args) => why::run(&session, &args).await,
         Command::Entity(command) => entity::run(&session, &command).await,
         Command::Task(command) => task::run(&session, &command).await,
+        Command::Audit(command) => audit::run(&session, &command).await,
         Command::Clock(command) => clock::run(&session, &command).await,
         Command::Serve => serve::run(&session).await,
         Command::Dev(args) => serve::dev(session, &args).await,

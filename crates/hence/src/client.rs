@@ -54,6 +54,11 @@ impl Client {
         Self::open_on(machine(), store, readers, actor).await
     }
 
+    /// Another client of the same store on the same host, whose word is kept under another name.
+    pub(crate) async fn acting_as(&self, actor: &str) -> Result<Self, Error> {
+        Self::open_on(Arc::clone(self.host()), Arc::clone(self.store()), self.readers().clone(), actor).await
+    }
+
     /// As [`Client::open`], on that host.
     pub(crate) async fn open_on(
         host: Arc<dyn Host>,

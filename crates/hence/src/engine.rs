@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempts::Attempts;
 use self::beside::Beside;
+use crate::audit::Audits;
 use crate::client::Client;
 use crate::clock::{Reading, WAIT_MAX};
 use crate::error::Error;
@@ -98,6 +99,7 @@ struct Performer {
     is_virtual: bool,
     /// When wishes that are postponed were tried last, under a virtual clock, in real time.
     retried_at: Duration,
+    audits: Audits,
     summary: Summary,
     began: Duration,
     dice: fastrand::Rng,
@@ -133,6 +135,7 @@ impl Engine {
             beside: None,
             is_virtual: false,
             retried_at: Duration::ZERO,
+            audits: Audits::new(),
             summary: Summary::default(),
             began: host.elapsed(),
             dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
@@ -179,6 +182,7 @@ impl Performer {
                         if let Some(beside) = self.beside.take() {
                             beside.ended().await?;
                         }
+                        self.audits.end(now).await;
                         let store = self.client.store();
                         store.release(&self.lease).await?;
                         let own = store.ownership().await?.node(&self.lease.node).map_or(0, |row| row.beat);
@@ -230,6 +234,7 @@ impl Performer {
                 let (store, lease) = (self.client.store().as_ref(), &self.lease);
                 let next =
                     if self.is_virtual { look::next_stop(store, lease, now).await? } else { look::next(store, lease).await? };
+                let next = next.into_iter().chain(self.audits.next()).min();
                 Ok(Some(Event::Looked { next }))
             }
             Action::Renew => {
@@ -373,7 +378,7 @@ impl Performer {
         is_virtual || self.looked_at.is_none_or(|before| now.duration_since(before).abs() >= LOOK)
     }
 
-    /// What comes seldom: answers that were promised and did not come, and erasures.
+    /// What comes seldom: answers that were promised and did not come, erasures, and audits.
     async fn look(&mut self, now: Timestamp) -> Result<(), Error> {
         let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
         if !overdue.is_empty() {
@@ -383,7 +388,7 @@ impl Performer {
         for entity in self.client.store().due_erasures(Some(&self.lease), now, ORPHAN_BATCH).await? {
             self.client.store().erase(&entity, now).await?;
         }
-        Ok(())
+        self.audits.run_due(&self.client, now).await
     }
 }
 

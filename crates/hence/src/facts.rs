@@ -21,7 +21,18 @@ pub trait FactReader: Send + Sync {
     /// # Errors
     /// What kept it from being read; it is tried again.
     async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String>;
+
+    /// All rows of a statement without `$1`, each with its columns in order: what `[audit]` asks.
+    /// # Errors
+    /// What kept it from being read, or that this database cannot list; it is tried again.
+    async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
+        let _ = sql;
+        Err("it cannot list rows".to_owned())
+    }
 }
+
+/// The columns of one row, in order, each with its name.
+pub type Row = Vec<(String, serde_json::Value)>;
 
 /// Facts from an SQLite file, opened for reading only.
 pub struct SqliteReader {
@@ -40,6 +51,12 @@ impl FactReader for SqliteReader {
     async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String> {
         let (facts, sql, id) = (Arc::clone(&self.facts), sql.to_owned(), entity_id.to_owned());
         let read = tokio::task::spawn_blocking(move || facts.read(&sql, &id));
+        read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
+        let (facts, sql) = (Arc::clone(&self.facts), sql.to_owned());
+        let read = tokio::task::spawn_blocking(move || facts.rows(&sql));
         read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 }
@@ -99,6 +116,12 @@ impl FactReaders {
             }
         }
         Ok(facts)
+    }
+
+    /// All rows of a statement, asked of the named database.
+    pub(crate) async fn rows(&self, source: &str, sql: &str) -> Result<Vec<Row>, String> {
+        let reader = self.databases.get(source).ok_or_else(|| format!("the database `{source}` is not configured"))?;
+        reader.rows(sql).await.map_err(|problem| format!("the database `{source}`: {problem}"))
     }
 
     async fn group(&self, group: &FactGroup, entity: &EntityKey) -> Result<Map<String, serde_json::Value>, String> {

@@ -15,6 +15,8 @@ mod under_way;
 
 mod client;
 
+mod audit;
+
 mod scheduler;
 
 mod engine;
@@ -23,10 +25,11 @@ mod engine;
 #[doc(hidden)]
 pub mod simulation;
 
+pub use audit::{AuditMode, AuditReport, Finding, FindingKind, Healing};
 pub use client::{CancelAnswer, Client, Enrolment, Telling, Told};
 pub use engine::{Engine, EngineOptions, Summary};
 pub use error::{Error, ErrorKind};
-pub use facts::{FactReader, FactReaders, SqliteReader};
+pub use facts::{FactReader, FactReaders, Row, SqliteReader};
 pub use hence_core as core;
 pub use hence_dispatch as dispatch;
 pub use hence_store as store;

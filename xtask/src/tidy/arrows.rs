@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("chat", &["hence"]),
     // Starts database servers for tests, benches and the demo; knows nothing of Hence.
     ("hence-servers", &[]),
+    // The same trial without Hence, to compare with.
+    ("chat-batch", &[]),
     // `hence demo` plays the example, on a server of its own if asked to.
     ("hence-cli", &["hence-server", "hence", "chat", "hence-servers"]),
     // Measures the library, and the built binary as a process.

@@ -7,6 +7,11 @@ mod facts;
 mod keys;
 mod late;
 mod later;
+mod story;
+
+mod audit;
+mod forecast;
+mod orders;
 mod trial;
 mod world;
 
