@@ -23,8 +23,8 @@ pub(crate) struct Global {
     /// The configuration [default: the nearest hence.toml upward from here]
     #[arg(short, long, global = true, env = "HENCE_CONFIG", value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
-    /// The store, instead of the configured one, such as sqlite:hence.db
-    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    /// The store, instead of the configured one, such as sqlite:hence.db or postgres://user@host/database
+    #[arg(long, visible_alias = "database", global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) store: Option<String>,
     /// How an answer is written [default: table]
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
@@ -129,6 +129,9 @@ pub(crate) enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// Look at the schema of a store in PostgreSQL, and bring it up to date
+    #[command(subcommand)]
+    Db(commands::db::Command),
     /// Show how much there is
     Status,
     /// Look at everything that could keep it from working

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Dev(args) => serve::dev(session, &args).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Config(command) => config::run(&session, &command),
+        Command::Db(command) => db::run(&session, &command).await,
         Command::Status => status::run(&session).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Reference(args) => Ok(reference::run(&args)),

@@ -17,6 +17,7 @@ use hence::{EngineOptions, FactReaders, SqliteReader};
 pub(crate) use held::Held;
 
 use crate::problem::{Exit, Problem};
+use crate::store::Place;
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "hence.toml";
@@ -28,7 +29,9 @@ pub(crate) struct Config {
     pub(crate) file: Option<PathBuf>,
     /// What relative paths are relative to.
     pub(crate) folder: PathBuf,
-    pub(crate) store: PathBuf,
+    pub(crate) store: Place,
+    /// Whether the configuration itself says which store, and not a default or `DATABASE_URL`.
+    pub(crate) is_store_chosen: bool,
     pub(crate) timelines: Vec<PathBuf>,
     pub(crate) targets: Vec<WebhookTarget>,
     pub(crate) sources: BTreeMap<String, PathBuf>,
@@ -46,7 +49,7 @@ impl Config {
         let Source { file, folder, text } = Source::find(given)?;
         let name = file.as_deref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
         let settings = format::Settings::read(text.as_deref(), std::env::vars(), &name)?;
-        settings.checked(file, folder)
+        settings.checked(file, folder, database_url().as_deref())
     }
 
     /// Every key that holds, in the order of the keys, secrets masked; refuses what [`Config::load`] refuses.
@@ -56,6 +59,11 @@ impl Config {
         Self::load(given)?;
         let Source { file, text, .. } = Source::find(given)?;
         held::all(file.as_deref(), text.as_deref())
+    }
+
+    /// Whether the store is a default's, `hence.db`, and there.
+    pub(crate) fn is_default_there(&self) -> bool {
+        matches!(&self.store, Place::File(path) if path.exists())
     }
 
     /// Where facts are read.
@@ -110,9 +118,11 @@ impl Source {
 }
 
 impl format::Settings {
-    fn checked(self, file: Option<PathBuf>, folder: PathBuf) -> Result<Config, Problem> {
+    fn checked(self, file: Option<PathBuf>, folder: PathBuf, database_url: Option<&str>) -> Result<Config, Problem> {
         let below = |path: &str| folder.join(path);
-        let store = database(&self.store.url, "store.url").map(|path| folder.join(path))?;
+        let is_store_chosen = self.store.url.is_some();
+        let url = self.store.url.as_deref().or(database_url).unwrap_or(format::STORE_DEFAULT);
+        let store = Place::read(url, "store.url")?.below(&folder);
         let mut targets = Vec::new();
         for (name, target) in &self.targets {
             let mut checked = WebhookTarget::new(name, &target.url);
@@ -151,8 +161,13 @@ impl format::Settings {
             engine.catch_up_per_second = rate.get();
         }
         let timelines = self.timelines.paths.iter().map(|path| folder.join(path)).collect();
-        Ok(Config { file, store, timelines, targets, sources, mail, templates, engine, folder })
+        Ok(Config { file, store, is_store_chosen, timelines, targets, sources, mail, templates, engine, folder })
     }
+}
+
+/// The address that many surroundings give by `DATABASE_URL`; only PostgreSQL's is meant for us.
+fn database_url() -> Option<String> {
+    std::env::var("DATABASE_URL").ok().filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"))
 }
 
 /// The file that `sqlite:PATH` names.
@@ -160,7 +175,8 @@ pub(crate) fn database(url: &str, key: &str) -> Result<PathBuf, Problem> {
     match url.strip_prefix("sqlite:") {
         Some("") => Err(problem(format!("`{key}` names no file")).help("write it as `sqlite:hence.db`")),
         Some(path) => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
-        None => Err(problem(format!("`{key}` is not an address that this release knows")).help("write it as `sqlite:hence.db`")),
+        None => Err(problem(format!("`{key}` is not an address that this release knows"))
+            .help("write it as `sqlite:hence.db` or `postgres://user@host/database`")),
     }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod pages;
 mod problem;
 mod session;
+mod store;
 mod wire;
 
 use std::process::ExitCode;

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use hence::core::calendar::Zone;
-use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
+use hence::store::OpenMode;
 use hence::{Client, Store};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::{Format, Global};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::output::{self, Answer, Times};
 use crate::problem::Problem;
+use crate::store::Place;
 
 /// One run of the command line.
 pub(crate) struct Session {
@@ -58,16 +59,17 @@ impl Session {
         }
         let mut config = self.load()?;
         let development = development_store(&config);
-        if self.global.store.is_none() && !config.store.exists() && development.exists() {
+        let is_meant = config.is_store_chosen && config.store.may_be_there();
+        if self.global.store.is_none() && !is_meant && !config.is_default_there() && development.exists() {
             output::note(&format!("on the store of `hence dev`: {}", shorter(&development).display()));
-            config.store = development;
+            config.store = Place::File(development);
         }
         Ok(self.config.get_or_init(|| config))
     }
 
     /// Whether the store is the one of `hence dev`.
     pub(crate) fn is_on_development_store(&self) -> bool {
-        self.config().is_ok_and(|config| config.store == development_store(config))
+        self.config().is_ok_and(|config| config.store == Place::File(development_store(config)))
     }
 
     /// Lets `hence serve` work on the configured store and no other.
@@ -84,10 +86,11 @@ impl Session {
     pub(crate) fn use_development_store(&self) -> Result<(), Problem> {
         let mut config = self.load()?;
         if self.global.store.is_none() {
-            config.store = development_store(&config);
-            if let Some(folder) = config.store.parent() {
+            let file = development_store(&config);
+            if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
             }
+            config.store = Place::File(file);
         }
         self.keep(config);
         Ok(())
@@ -101,7 +104,7 @@ impl Session {
     fn load(&self) -> Result<Config, Problem> {
         let mut config = Config::load(self.global.config.as_deref())?;
         if let Some(url) = &self.global.store {
-            config.store = config::database(url, "--store")?;
+            config.store = Place::read(url, "--store")?;
         }
         Ok(config)
     }
@@ -117,9 +120,8 @@ impl Session {
     /// The configured store.
     /// # Errors
     /// HNC-0327: it is not there, or cannot be opened.
-    pub(crate) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Problem> {
-        let store = SqliteStore::open(&self.config()?.store, SqliteOptions::new(mode))?;
-        Ok(Arc::new(store))
+    pub(crate) async fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Problem> {
+        self.config()?.store.open(mode).await
     }
 
     /// A client of the store as it is.
@@ -134,16 +136,16 @@ impl Session {
 
     /// A client of the store; the configured one is made if it is not there, one that was named with `--store` has to be there.
     pub(crate) async fn client_of_configured_store(&self) -> Result<Client, Problem> {
-        if self.global.store.is_some() || self.config()?.store.exists() {
+        if self.global.store.is_some() || self.config()?.store.may_be_there() {
             return self.client().await;
         }
-        output::note(&format!("made a new store: {}", self.config()?.store.display()));
+        output::note(&format!("made a new store: {}", self.config()?.store));
         self.client_or_new().await
     }
 
     pub(crate) async fn client_in(&self, mode: OpenMode) -> Result<Client, Problem> {
         let readers = self.config()?.readers()?;
-        Ok(Client::open(self.store(mode)?, readers, &actor()).await?)
+        Ok(Client::open(self.store(mode).await?, readers, &actor()).await?)
     }
 
     /// How instants are written, seen from the store's now.

@@ -112,7 +112,9 @@ impl PostgresStore {
         }
         let place = store.inner.connections.place();
         match store.schema().await? {
-            SchemaFound { found: None, .. } => Err(Error::new(ErrorKind::Missing, format!("there is no store in {place}"))),
+            SchemaFound { found: None, .. } => {
+                Err(Error::new(ErrorKind::Missing, format!("there is no store in {place}: make it with `hence db migrate`")))
+            }
             SchemaFound { found: Some(found), known } if found < known => {
                 let context =
                     format!("the store in {place} has schema {found}, and this program needs {known}: run `hence db migrate`");

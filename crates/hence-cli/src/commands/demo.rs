@@ -35,11 +35,14 @@ pub(crate) struct DemoArgs {
     /// Throw away what an earlier play left in the folder
     #[arg(long)]
     fresh: bool,
+    /// Keep the store in a PostgreSQL server of the play's own, which ends with it; with --database, in a database of yours
+    #[arg(long, conflicts_with = "store")]
+    private_postgres: bool,
 }
 
 /// Plays the demo; what came of it goes to standard output, progress to standard error.
 pub(crate) async fn run(session: &Session, args: &DemoArgs) -> anyhow::Result<Exit> {
-    let setting = setting::Setting::open(args).await?;
+    let setting = setting::Setting::open(session, args).await?;
     let stop = CancellationToken::new();
     let mut beside = JoinSet::new();
     beside.spawn(interrupts(stop.clone()));

@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hence::store::sqlite::OpenMode;
+use hence::store::OpenMode;
 use hence::{Client, Engine, Summary};
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
@@ -23,6 +23,7 @@ use crate::input::Now;
 use crate::output::{self, rough};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
+use crate::store::Place;
 
 /// How often a line says how it goes.
 const REPORT: Duration = Duration::from_secs(60);
@@ -52,7 +53,12 @@ enum ClockKind {
 pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     write_log();
     session.use_configured_store()?;
-    let client = begin(session).await?;
+    // A file is made when there is none; the schema of a database that many use is changed by `hence db migrate` alone.
+    let mode = match session.config()?.store {
+        Place::File(_) => OpenMode::Create,
+        Place::Database(_) => OpenMode::Existing,
+    };
+    let client = begin(session, mode).await?;
     let transports = transports::configured(session, transports::MailsGo::AsConfigured)?;
     serve(session, client, transports, Vec::new()).await
 }
@@ -68,7 +74,7 @@ pub(crate) async fn dev(session: Session, args: &DevArgs) -> Result<Exit, Proble
     };
     write_log();
     session.use_development_store()?;
-    let client = begin(&session).await?;
+    let client = begin(&session, OpenMode::Create).await?;
     let start = match &args.start {
         Some(text) => Some(Now { at: client.now().await?, zone: session.zone()? }.instant(text)?),
         None => None,
@@ -116,10 +122,10 @@ async fn set_clock(client: &Client, wanted: Option<ClockKind>, start: Option<Tim
 }
 
 /// Checks and publishes the definitions.
-async fn begin(session: &Session) -> Result<Client, Problem> {
+async fn begin(session: &Session, mode: OpenMode) -> Result<Client, Problem> {
     let paths = session.definition_paths(&[])?;
     let files = definitions::usable(&paths)?;
-    let client = session.client_in(OpenMode::Create).await?;
+    let client = session.client_in(mode).await?;
     for definition in definitions::publish(&client, &files).await? {
         output::note(&format!("timeline `{}` ({})", definition.name, definition.hash.short()));
     }
@@ -137,7 +143,7 @@ async fn serve(
     }
     let stop = CancellationToken::new();
     let engine = Engine::new(client.clone(), transports.dispatchers, session.config()?.engine.clone());
-    output::note(&format!("serving {}; Ctrl-C stops", session.config()?.store.display()));
+    output::note(&format!("serving {}; Ctrl-C stops", session.config()?.store));
     let mut beside = JoinSet::new();
     beside.spawn(interrupts(stop.clone()));
     beside.spawn(reports(client.clone(), stop.clone()));

@@ -56,7 +56,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let identity = client.store().identity().await?;
     let inbox = Inbox::read(&client, &totals).await?;
     let kind = if reading.target.is_some() { "virtual" } else { "system" };
-    let store = session.config()?.store.display().to_string();
+    let store = session.config()?.store.to_string();
     let library = client.library();
     let document = || {
         let definitions: Vec<_> = library

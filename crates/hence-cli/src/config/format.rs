@@ -34,15 +34,13 @@ pub(super) struct Settings {
     pub(super) engine: Engine,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Store {
-    pub(super) url: String,
-}
+/// Where everything is kept unless something else is said.
+pub(super) const STORE_DEFAULT: &str = "sqlite:hence.db";
 
-impl Default for Store {
-    fn default() -> Self {
-        Self { url: "sqlite:hence.db".to_owned() }
-    }
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Store {
+    pub(super) url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use hence_servers::postgres::Server;
 use serde_json::Value;
 
 use crate::runner::{Folder, signal};
@@ -74,4 +75,30 @@ fn stopped_and_killed_plays_end_as_an_undisturbed_one() {
         let id = twice.as_str().unwrap();
         assert!(cut_short.iter().any(|task| id.starts_with(task)), "{id} came twice, but only {cut_short:?} were cut short");
     }
+}
+
+#[test]
+fn the_play_has_the_same_effects_on_postgres() {
+    let on_file = play_to_the_end(&Folder::new());
+    let folder = Folder::new();
+    let server = Server::shared().unwrap();
+    let database = server.new_database().unwrap();
+    let on_database = [&PLAY[..], &["--database", &database.url]].concat();
+    let ran = folder.run(&on_database);
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(!ran.out.contains("hence:"), "no password is shown");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(totals(&report), totals(&on_file));
+    assert_eq!((&report["mails_twice"], &report["switched_off_twice"]), (&serde_json::json!([]), &serde_json::json!([])));
+    // A store that is in use is not played with.
+    let ran = Folder::new().run(&on_database);
+    assert_ne!(ran.exit, 0);
+    assert!(ran.err.contains("is in use"), "{ran:?}");
+}
+
+#[test]
+fn the_play_brings_a_server_of_its_own() {
+    let ran = Folder::new().run(&[&PLAY[..], &["--days", "10", "--private-postgres"]].concat());
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.out.contains("postgres://127.0.0.1"), "{ran:?}");
 }

@@ -7,6 +7,7 @@ mod runner;
 
 mod configuration;
 mod crashes;
+mod database;
 mod definitions;
 mod demo;
 mod docs;

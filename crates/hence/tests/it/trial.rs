@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use hence::dispatch::{Dispatchers, HandlerError, HandlerReply, Handlers};
 use hence::store::memory::MemoryStore;
+use hence::store::postgres::{PostgresOptions, PostgresStore};
 use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
 use hence::{CancelAnswer, Client, Engine, EngineOptions, Enrolment, FactReaders, Store, Telling, Told};
 use hence_core::history::RecordKind;
 use hence_core::name::EntityKey;
 use hence_core::task::TaskState;
+use hence_servers::postgres::Server;
 use hence_store::port::{HistoryFilter, HistoryOrder, PageRequest, UpcomingFilter};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -66,10 +68,12 @@ fn account(id: &str) -> EntityKey {
 }
 
 /// Every store, with the folder it lives in.
-fn stores() -> Vec<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
+async fn stores() -> Vec<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = SqliteStore::open(&folder.path().join("hence.db"), SqliteOptions::new(OpenMode::Create)).unwrap();
-    vec![(Arc::new(MemoryStore::new()), None), (Arc::new(sqlite), Some(folder))]
+    let database = Server::shared().unwrap().new_database().unwrap();
+    let postgres = PostgresStore::open(&database.url, PostgresOptions::new(OpenMode::Create)).await.unwrap();
+    vec![(Arc::new(MemoryStore::new()), None), (Arc::new(sqlite), Some(folder)), (Arc::new(postgres), None)]
 }
 
 impl World {
@@ -142,7 +146,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trial_happens_once_and_on_time() {
-    for (store, _folder) in stores() {
+    for (store, _folder) in stores().await {
         let world = World::new(TRIAL, store).await;
         world.enrol("silent", "Europe/Oslo").await;
         world.enrol("payer", "UTC").await;
@@ -170,7 +174,7 @@ async fn the_trial_happens_once_and_on_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_engine_loses_nothing_and_repeats_nothing() {
-    for (store, _folder) in stores() {
+    for (store, _folder) in stores().await {
         let world = World::new(TRIAL, store).await;
         for id in 0..20 {
             world.enrol(&format!("a{id}"), "UTC").await;
@@ -189,7 +193,7 @@ async fn a_stopped_engine_loses_nothing_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_receiver_is_tried_again_until_its_tries_are_used_up() {
-    for (store, _folder) in stores() {
+    for (store, _folder) in stores().await {
         let definition = r#"
             [timeline]
             name = "trial"
@@ -218,7 +222,7 @@ async fn a_failing_receiver_is_tried_again_until_its_tries_are_used_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_task_never_starts_and_every_answer_is_as_stored() {
-    for (store, _folder) in stores() {
+    for (store, _folder) in stores().await {
         let world = World::new(TRIAL, store).await;
         world.enrol("a", "UTC").await;
         let filter = UpcomingFilter { entity: Some(account("a")), ..UpcomingFilter::default() };

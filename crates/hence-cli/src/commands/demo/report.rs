@@ -13,6 +13,7 @@ use super::play::Ended;
 use super::setting::Setting;
 use crate::output::{self, Answer};
 use crate::session::Session;
+use crate::store::Place;
 
 /// The widest bar of the chart.
 const BAR_WIDTH: u64 = 48;
@@ -70,7 +71,7 @@ fn document(setting: &Setting, ended: Ended, report: &Report) -> Value {
     }
     let Arrived { mails, mails_twice, switch_offs, switched_off_twice, refused, taken_over } = &report.arrived;
     json!({
-        "store": setting.dir.join("hence.db").display().to_string(),
+        "store": setting.place.to_string(),
         "is_over": ended.is_over,
         "accounts": setting.accounts,
         "seconds": ended.took.as_secs_f64(),
@@ -203,7 +204,12 @@ fn next(text: &mut String, setting: &Setting) -> anyhow::Result<()> {
     // As it was called, so that the lines can be copied also where it is not on the path.
     let called = std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "hence".to_owned());
     let config = setting.dir.join("hence.toml");
-    let begin = format!("{called} -c {}", config.display());
+    let begin = match &setting.place {
+        Place::File(_) => format!("{called} -c {}", config.display()),
+        // As it was named, which is not known here with its password.
+        Place::Database(_) if !setting.has_own_server() => format!("{called} -c {} --database …", config.display()),
+        Place::Database(_) => return Ok(()),
+    };
     writeln!(text, "\nLook deeper into the store it leaves behind:")?;
     for (command, what) in [
         ("upcoming", "what is still ahead"),

@@ -9,12 +9,15 @@ use chat::{AccountId, Action, ChatOptions, HenceCalls};
 use hence::clock::Clock;
 use hence::core::name::EntityKey;
 use hence::dispatch::{Dispatchers, HttpFacts, Log, MailCatcher, MailServer, Mails, Secret, WebhookTarget, Webhooks};
-use hence::store::sqlite::{OpenMode, SqliteOptions, SqliteStore};
+use hence::store::OpenMode;
 use hence::{Client, Enrolment, FactReaders, Store, Telling, Told};
+use hence_servers::postgres::{Options, Server};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::DemoArgs;
+use crate::session::Session;
+use crate::store::Place;
 
 /// The play begins here: in winter time, so that it crosses into summer time on both sides of the Atlantic.
 const START: &str = "2026-03-02T08:00:00Z";
@@ -42,7 +45,11 @@ pub(super) struct Setting {
     pub(super) actions: Vec<Action>,
     pub(super) ends_at: Timestamp,
     pub(super) accounts: u32,
+    /// Where the store is.
+    pub(super) place: Place,
     app: chat::Running,
+    /// Dropped last: the store may be in it.
+    server: Option<Server>,
 }
 
 /// The application's way of telling Hence: the library, as a Rust program would.
@@ -77,10 +84,16 @@ fn taken(told: Told) -> anyhow::Result<()> {
 }
 
 impl Setting {
-    pub(super) async fn open(args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(super) async fn open(session: &Session, args: &DemoArgs) -> anyhow::Result<Self> {
         let dir = args.dir.clone();
-        prepare(&dir, args).with_context(|| format!("cannot set up the play in {}", dir.display()))?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.join("hence.db"), SqliteOptions::new(OpenMode::Create))?);
+        let (place, server) = place(session, args)?;
+        let set_up = prepare(&dir, args, &place);
+        let is_new = set_up.with_context(|| format!("cannot set up the play in {}", dir.display()))?;
+        let store: Arc<dyn Store> = place.open(OpenMode::Create).await.map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        // The play turns the store's clock: nothing of somebody else's may be in it.
+        if is_new && store.totals().await?.entities > 0 {
+            bail!("the store {place} is in use: name an empty database, or the folder of the play that is in it with --dir");
+        }
         // The clock is made virtual before anything reads it; a play that goes on keeps its own.
         let start: Timestamp = START.parse()?;
         let first = Client::open(Arc::clone(&store), FactReaders::default(), "demo").await?;
@@ -120,12 +133,19 @@ impl Setting {
             actions: chat::population(count, args.seed, start),
             ends_at: start + SignedDuration::from_hours(24 * i64::from(args.days)),
             accounts: args.accounts,
+            place,
+            server,
             dir,
             client,
             dispatchers,
             catcher,
             app,
         })
+    }
+
+    /// Whether the store goes with the play.
+    pub(super) fn has_own_server(&self) -> bool {
+        self.server.is_some()
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
@@ -149,11 +169,25 @@ async fn mails(catcher: &MailCatcher, templates: PathBuf) -> anyhow::Result<Mail
     })
 }
 
-/// Makes the folder and what is read from it; a play of another population there is refused.
-fn prepare(dir: &Path, args: &DemoArgs) -> anyhow::Result<()> {
+/// Where the store is: the folder, unless a database is named or wanted.
+fn place(session: &Session, args: &DemoArgs) -> anyhow::Result<(Place, Option<Server>)> {
+    if args.private_postgres {
+        let server = Server::start(&Options::default())?;
+        let database = server.new_database()?;
+        return Ok((Place::Database(database.url), Some(server)));
+    }
+    Ok(match &session.global.store {
+        Some(url) => (Place::read(url, "--store").map_err(|problem| anyhow::anyhow!("{problem}"))?, None),
+        None => (Place::File(args.dir.join("hence.db")), None),
+    })
+}
+
+/// Makes the folder and what is read from it; a play of another population there is refused. Whether the play is a new one.
+fn prepare(dir: &Path, args: &DemoArgs, place: &Place) -> anyhow::Result<bool> {
     let marker = dir.join("play");
     let play = format!("accounts {} seed {}\n", args.accounts, args.seed);
-    if dir.exists() && (args.fresh || is_over(dir)) {
+    // What was in a server of the play's own is gone with it.
+    if dir.exists() && (args.fresh || args.private_postgres || is_over(dir)) {
         if !marker.exists() {
             bail!("the folder is not one of a play; name another with --dir");
         }
@@ -161,7 +195,7 @@ fn prepare(dir: &Path, args: &DemoArgs) -> anyhow::Result<()> {
     }
     match std::fs::read_to_string(&marker) {
         Ok(found) if found != play => bail!("the folder holds another play ({}); add --fresh to throw it away", found.trim()),
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(false),
         Err(_) if dir.exists() && dir.read_dir()?.next().is_some() => {
             bail!("the folder is not empty and not one of a play; name another with --dir")
         }
@@ -173,9 +207,14 @@ fn prepare(dir: &Path, args: &DemoArgs) -> anyhow::Result<()> {
     for (name, text) in TEMPLATES {
         std::fs::write(dir.join("templates").join(name), text)?;
     }
-    std::fs::write(dir.join("hence.toml"), "[store]\nurl = \"sqlite:hence.db\"\n\n[timelines]\npaths = [\"timelines\"]\n")?;
+    // The address of a database can hold a password, which is not written down.
+    let store = match place {
+        Place::File(_) => "url = \"sqlite:hence.db\"".to_owned(),
+        Place::Database(_) => format!("# {place}: name it with --database"),
+    };
+    std::fs::write(dir.join("hence.toml"), format!("[store]\n{store}\n\n[timelines]\npaths = [\"timelines\"]\n"))?;
     std::fs::write(marker, play)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Whether the play in the folder came to its end.

@@ -1,0 +1,102 @@
+//! Where a store is, and opening it: a SQLite file, or a PostgreSQL database.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hence::Store;
+use hence::store::OpenMode;
+use hence::store::postgres::{PostgresOptions, PostgresStore};
+use hence::store::sqlite::{SqliteOptions, SqliteStore};
+
+use crate::problem::Problem;
+
+/// The address of a store.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL database, by its address, which can hold a password.
+    Database(String),
+}
+
+impl Place {
+    /// The place that `sqlite:PATH` or `postgres://…` names; `key` is how problems call where it was written.
+    /// # Errors
+    /// HNC-0320: it is neither.
+    pub(crate) fn read(url: &str, key: &str) -> Result<Self, Problem> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Database(url.to_owned()));
+        }
+        crate::config::database(url, key).map(Self::File)
+    }
+
+    /// The same; a relative path is below that folder.
+    pub(crate) fn below(self, folder: &Path) -> Self {
+        match self {
+            Place::File(path) => Place::File(folder.join(path)),
+            database => database,
+        }
+    }
+
+    /// Whether the file is there. Of a database that is only known once it is opened.
+    pub(crate) fn may_be_there(&self) -> bool {
+        match self {
+            Place::File(path) => path.exists(),
+            Place::Database(_) => true,
+        }
+    }
+
+    /// Opens it.
+    /// # Errors
+    /// HNC-0327: it is not there, or cannot be opened.
+    pub(crate) async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Problem> {
+        Ok(match self {
+            Place::File(path) => Arc::new(SqliteStore::open(path, SqliteOptions::new(mode))?),
+            Place::Database(url) => Arc::new(PostgresStore::open(url, PostgresOptions::new(mode)).await?),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => write!(f, "{}", path.display()),
+            // Neither who nor by which password.
+            Place::Database(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                let host = rest[..end].rsplit_once('@').map_or(&rest[..end], |(_, host)| host);
+                let name = rest[end..].split('?').next().unwrap_or_default();
+                write!(f, "postgres://{host}{name}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: both kinds of addresses are read, and none is shown with its password. Method: addresses, and what is shown of them.
+    use super::Place;
+
+    #[test]
+    fn addresses_are_shown_without_passwords() {
+        for (url, shown) in [
+            ("sqlite:hence.db", "hence.db"),
+            ("postgres://hence:s3cret@db.example.com:5432/app?sslmode=disable", "postgres://db.example.com:5432/app"),
+            ("postgresql://localhost/app", "postgres://localhost/app"),
+            ("postgres://u:p@localhost?dbname=x", "postgres://localhost"),
+        ] {
+            let place = Place::read(url, "--store").map_err(|problem| problem.to_string()).unwrap();
+            assert_eq!(place.to_string(), shown);
+            assert!(!format!("{place:?}").contains("s3cret"));
+        }
+        assert!(Place::read("mysql://localhost/app", "--store").is_err());
+    }
+}
