@@ -165,7 +165,7 @@ fn plan(options: &Options, dice: &mut fastrand::Rng) -> Vec<Kill> {
     let mut kills: Vec<Kill> = (0..options.kills).map(|_| Kill::After(Duration::from_millis(dice.u64(5..400)))).collect();
     for number in 0..options.boundaries {
         let call = engine::BOUNDARIES[number % engine::BOUNDARIES.len()];
-        kills.push(Kill::Before { call, count: dice.u32(1..120) });
+        kills.push(Kill::Before { call, count: dice.u32(1..12) });
     }
     dice.shuffle(&mut kills);
     kills

@@ -222,7 +222,7 @@ impl Store for MemoryStore {
         Ok(self.with(|state| {
             let goes_on = |(id, fence): &&(TaskId, Fence)| {
                 let task = state.live.get(id).filter(|task| task.state == TaskState::Running && task.fence == *fence);
-                task.is_some_and(|task| !task.cancel_asked)
+                task.is_some_and(|task| !task.cancel_asked && !task.answer_awaited)
             };
             attempts.iter().filter(|attempt| !goes_on(attempt)).map(|(id, _)| *id).collect()
         }))

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 /// The calls to the system at which the engine is killed: a page of the log or the file is written, the disk is waited for, a byte is
 /// sent to or read from the receiver, a file (the lock, the log) is opened.
-pub(super) const BOUNDARIES: [&str; 6] = ["pwrite64", "fdatasync", "sendto", "recvfrom", "pread64", "fcntl"];
+pub(super) const BOUNDARIES: [&str; 6] = ["pwrite64", "fdatasync,fsync", "sendto,writev", "recvfrom", "pread64", "fcntl"];
 /// How long a kill at a boundary that is never reached is waited for.
 const BOUNDARY_MAX: Duration = Duration::from_secs(5);
 
@@ -101,7 +101,7 @@ impl Engine {
             None => Command::new(&self.hence),
             Some((call, count)) => {
                 let mut command = Command::new("strace");
-                command.args(["-f", "-qqq", "-o", "/dev/null", "--seccomp-bpf"]);
+                command.args(["-f", "-qqq", "-o", "/dev/null"]);
                 command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:signal=KILL:when={count}")]);
                 command.arg(&self.hence);
                 command

@@ -22,7 +22,7 @@ fn an_engine_killed_at_random_moments_loses_and_repeats_nothing_unsaid() {
 
 #[test]
 fn an_engine_killed_at_any_boundary_loses_and_repeats_nothing_unsaid() {
-    let mut options = Options::new(hence(), 1_200);
+    let mut options = Options::new(hence(), 2_000);
     options.boundaries = 18;
     options.cancels = 80;
     let report = crash::run(&options).unwrap();

@@ -49,8 +49,15 @@ fn a_timeline_is_served_from_a_database_that_the_surroundings_name() {
     };
     run(&["db", "migrate"]);
     run(&["clock", "virtual", "2026-03-02T10:00Z"]);
-    run(&["enrol", "trial", "account/42"]);
-    assert!(run(&["upcoming"]).contains("account/42"));
+    run(&[
+        "enrol",
+        "trial",
+        "account/42",
+        "--facts",
+        r#"{"account":{"email":"a@example.com","timezone":"UTC","status":"trial"}}"#,
+    ]);
+    let ahead = run(&["upcoming"]);
+    assert!(ahead.contains("account/42"), "{ahead}");
     assert!(run(&["status", "--json"]).contains("postgres://127.0.0.1"));
     assert!(!folder.path().join("hence.db").exists(), "no file is made beside");
 }

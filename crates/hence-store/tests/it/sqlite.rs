@@ -45,7 +45,7 @@ fn a_newer_schema_is_refused_before_any_write() {
     drop(meddler);
     let before = std::fs::read(site.path()).unwrap();
     for mode in [OpenMode::Create, OpenMode::Existing, OpenMode::ReadOnly] {
-        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 2 });
+        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 3 });
     }
     assert_eq!(std::fs::read(site.path()).unwrap(), before);
 }
