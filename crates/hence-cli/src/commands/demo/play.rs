@@ -63,6 +63,12 @@ async fn act(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<bool
     let resumed_at = (progress.done > 0).then_some(progress.done);
     let start = setting.actions.first().map_or(setting.ends_at, |action| action.at);
     let fails_from = start + SignedDuration::from_hours(OUTAGE.0);
+    let fails_until = fails_from + SignedDuration::from_hours(OUTAGE.1);
+    let fail = json!({ "until": fails_until.to_string() });
+    // The application forgets that it fails when it is started again.
+    if (fails_from..fails_until).contains(&setting.client.now().await?) {
+        post(&http, &format!("{}/admin/fail", setting.app_url), &fail).await?;
+    }
     for (index, action) in setting.actions.iter().enumerate().skip(progress.done) {
         if action.at > setting.ends_at {
             break;
@@ -70,8 +76,7 @@ async fn act(setting: &Setting, stop: &CancellationToken) -> anyhow::Result<bool
         let is_outage = index > 0 && setting.actions[index - 1].at < fails_from && action.at >= fails_from;
         if is_outage {
             arrive(setting, fails_from, &bar, stop).await?;
-            let until = fails_from + SignedDuration::from_hours(OUTAGE.1);
-            post(&http, &format!("{}/admin/fail", setting.app_url), &json!({ "until": until.to_string() })).await?;
+            post(&http, &format!("{}/admin/fail", setting.app_url), &fail).await?;
         }
         if !arrive(setting, action.at, &bar, stop).await? {
             return Ok(false);
