@@ -48,6 +48,13 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     gate.end()
 }
 
+/// Runs the simulator, which is a crate of its own so that these chores need not be built with all of Hence.
+pub(crate) fn simulate(root: &Path, arguments: &[String]) -> Result<()> {
+    let arguments = arguments.iter().map(String::as_str);
+    let run = ["--quiet", "--package", "hence-simulation", "--"].into_iter().chain(arguments);
+    Cargo::new(root, false).run("run", &run.collect::<Vec<_>>())
+}
+
 /// API docs with every warning an error. The binary `hence` is left out: its pages would overwrite those of the library.
 fn docs(cargo: &Cargo<'_>) -> Result<()> {
     let arguments = ["--quiet", "--workspace", "--no-deps", "--exclude", "hence-cli"];

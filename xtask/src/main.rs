@@ -53,6 +53,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Run the simulator: `--seed N`, `--seeds A..B`, `--bugs`; `--help` lists the rest
+    #[command(disable_help_flag = true)]
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write the generated JSON Schemas only
     Schema {
         /// Compare only; fail when a schema is out of date
@@ -70,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Bench { options } => proof::bench(&root, &options),
         Chore::Crash { options } => proof::crash(&root, &options),
         Chore::Docs { check } => reference::run(&root, "", check),
+        Chore::Sim { arguments } => gate::simulate(&root, &arguments),
         Chore::Schema { check } => reference::run(&root, ".schema.json", check),
     };
     match result {

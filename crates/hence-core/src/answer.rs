@@ -10,6 +10,7 @@ use crate::definition::{Guarantee, RetryPolicy};
 use crate::history::{Record, RecordKind};
 use crate::name::Name;
 use crate::reason::Reason;
+use crate::sabotage::{Bug, is_planted};
 use crate::task::AttemptEnd;
 
 /// How long an answer may take that the receiver promised without saying when.
@@ -127,15 +128,12 @@ pub fn judge(by: &Judgement<'_>, answer: Answer) -> AttemptEnd {
     match answer {
         Answer::Done { outcome, result } => match accepted_word(by.says, outcome.as_deref()) {
             Ok(outcome) => AttemptEnd::Done { outcome, reason: answered(by, result) },
-            Err(problem) => again(by, None, &problem, true),
+            Err(problem) => unsure(by, &problem),
         },
         Answer::Again { after, problem } => again(by, after, &problem, false),
         Answer::AskedAgain { after, problem } => put_off(by, after, &problem),
         Answer::Refused { problem } => AttemptEnd::Failed { reason: failed(&problem, None) },
-        Answer::Unknown { problem } => match by.delivery {
-            Guarantee::AtLeastOnce => again(by, None, &problem, true),
-            Guarantee::AtMostOnce => AttemptEnd::Unknown { reason: failed(&problem, None) },
-        },
+        Answer::Unknown { problem } => unsure(by, &problem),
         Answer::Later { within } => {
             let until = by.now.saturating_add(within.unwrap_or(ANSWER_WAIT)).unwrap_or(Timestamp::MAX);
             AttemptEnd::AnswerAwaited { until, reason: answered(by, serde_json::Value::Null) }
@@ -146,7 +144,7 @@ pub fn judge(by: &Judgement<'_>, answer: Answer) -> AttemptEnd {
 /// When the next attempt may start: a random part of a wait that doubles ("full jitter": Brooker, "Exponential Backoff And Jitter",
 /// 2015), at least a second; `None` when no attempt is left. `failed` counts the attempts so far, from 1.
 pub fn next_attempt_at(policy: &RetryPolicy, failed: u32, now: Timestamp, dice: u64) -> Option<Timestamp> {
-    if failed >= policy.tries {
+    if failed >= policy.tries && !is_planted(Bug::F59) {
         return None;
     }
     let doublings = failed.saturating_sub(1).min(40);
@@ -179,6 +177,15 @@ fn put_off(by: &Judgement<'_>, after: SignedDuration, problem: &Problem) -> Atte
         return AttemptEnd::Failed { reason: failed(&Problem { code: problem.code.clone(), message }, None) };
     }
     AttemptEnd::Retry { wake_at, may_have_arrived: false, reason: failed(problem, Some(wake_at)) }
+}
+
+/// It arrived, or may have: another attempt only where it may be repeated.
+fn unsure(by: &Judgement<'_>, problem: &Problem) -> AttemptEnd {
+    match by.delivery {
+        Guarantee::AtLeastOnce => again(by, None, problem, !is_planted(Bug::F60)),
+        Guarantee::AtMostOnce if is_planted(Bug::F62) => again(by, None, problem, true),
+        Guarantee::AtMostOnce => AttemptEnd::Unknown { reason: failed(problem, None) },
+    }
 }
 
 fn again(by: &Judgement<'_>, after: Option<SignedDuration>, problem: &Problem, may_have_arrived: bool) -> AttemptEnd {

@@ -15,7 +15,7 @@ use crate::library::Library;
 use crate::name::{Name, TaskId, TimelineId, WishId};
 use crate::plan::{EndedTask, SeenEvent};
 use crate::reason::Reason;
-use crate::task::{Refused, Task, TaskEvent, Transition};
+use crate::task::{Refused, Task, TaskEvent, TaskState, Transition};
 use crate::timeline::{ChangeSet, EntitySnapshot, TaskWrite, Timeline};
 use crate::value::Facts;
 use crate::wish::{StoredWish, Wish};
@@ -87,13 +87,13 @@ pub fn finish(
 ) -> Result<ChangeSet, Refused> {
     let mut work = Work::new(snapshot, library, now);
     let transition = task.apply(with_origin(task, event), now)?;
-    let is_over = transition.task.state.is_final();
+    // What waits again after an attempt may have lost its place in the plan meanwhile: a running task is not taken back by a plan.
+    let is_free = task.state == TaskState::Running && transition.task.state != TaskState::Running;
+    let is_over = is_free || transition.task.state.is_final();
     let cause = format!("{} {}", task.step, transition.task.state);
     work.transit(task, transition);
     if task.timeline.is_some() && is_over {
         settle::settle(&mut work, &cause);
-    } else {
-        work.changes.planned_from = None;
     }
     Ok(work.changes)
 }

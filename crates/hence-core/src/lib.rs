@@ -18,6 +18,8 @@ pub mod plan;
 pub mod reason;
 pub mod reconcile;
 pub mod recurrence;
+#[doc(hidden)]
+pub mod sabotage;
 pub mod shard;
 pub mod simulate;
 pub mod spread;

@@ -138,6 +138,8 @@ pub struct Absent {
     pub occurrence: String,
     /// When it would be due, where that is known.
     pub due_at: Option<Timestamp>,
+    /// When the last event happened that cancels it, if one does.
+    pub cancelled_at: Option<Timestamp>,
     /// Why it does not exist.
     pub reason: Reason,
 }
@@ -185,14 +187,16 @@ impl<'a> Planner<'a> {
     }
 
     fn step(&mut self, step: &'a Step) {
+        // An event comes first: it also stops what an earlier run has under way, which a later run alone does not.
+        if let Some((reason, last_at)) = told::cancelled_by(self.input, &step.name) {
+            let (step, occurrence) = (step.name.clone(), String::new());
+            return self.plan.absent.push(Absent { step, occurrence, due_at: None, cancelled_at: Some(last_at), reason });
+        }
         if self.input.is_superseded {
             let reason = Reason::Unplanned {
                 cause: "enrolled again".to_owned(),
                 because: Box::new(Reason::Note { text: format!("run {} was replaced by a later run", self.input.timeline.run) }),
             };
-            return self.leave_out(step, String::new(), None, reason);
-        }
-        if let Some(reason) = told::cancelled_by(self.input, &step.name) {
             return self.leave_out(step, String::new(), None, reason);
         }
         match &step.trigger {
@@ -202,7 +206,7 @@ impl<'a> Planner<'a> {
     }
 
     fn leave_out(&mut self, step: &Step, occurrence: String, due_at: Option<Timestamp>, reason: Reason) {
-        self.plan.absent.push(Absent { step: step.name.clone(), occurrence, due_at, reason });
+        self.plan.absent.push(Absent { step: step.name.clone(), occurrence, due_at, cancelled_at: None, reason });
     }
 
     /// The instant a step is counted from: its own anchor, or the timeline's with every shift.
@@ -291,7 +295,8 @@ impl<'a> Planner<'a> {
         reason: &dyn Fn(Vec<String>) -> Reason,
     ) -> Result<Wanted, Box<Absent>> {
         let absent = |occurrence: &str, due_at, reason| {
-            Box::new(Absent { step: step.name.clone(), occurrence: occurrence.to_owned(), due_at, reason })
+            let (step, occurrence) = (step.name.clone(), occurrence.to_owned());
+            Box::new(Absent { step, occurrence, due_at, cancelled_at: None, reason })
         };
         let rule = rule_of(step);
         let no_instant = |error: due::DueError| absent(prefix, None, Reason::NoInstant { problem: error.to_string() });
@@ -337,6 +342,7 @@ impl<'a> Planner<'a> {
                     step: task.step,
                     occurrence: task.occurrence,
                     due_at: Some(task.due_at),
+                    cancelled_at: None,
                     reason,
                 }),
                 None => self.plan.wanted.push(task),

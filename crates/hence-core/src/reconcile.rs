@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::name::{EntityKey, Fence, TaskId, TimelineId};
 use crate::plan::{self, Absent, Plan, Wanted};
 use crate::reason::Reason;
+use crate::sabotage::{Bug, is_planted};
 use crate::task::{Task, TaskEvent, TaskState, Transition};
 
 /// What must be written so that the stored tasks are those of the plan.
@@ -81,9 +82,10 @@ fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut C
     let because = absent.map_or_else(|| replaced(task, plan), |absent| absent.reason.clone());
     let is_event = matches!(because, Reason::Event { .. });
     let is_under_way = task.state == TaskState::Running;
-    // What a person wanted done again stands beside the plan; only an event takes it back.
-    let is_wanted_by_person = task.reason.is_of_person();
-    if (is_under_way && (task.cancel_asked || !is_event)) || (is_wanted_by_person && !is_event) {
+    // What a person wanted done again stands beside the plan; only an event that happens later takes it back.
+    let is_taken_back = absent.and_then(|absent| absent.cancelled_at).is_some_and(|at| at >= task.created_at);
+    let is_wanted_by_person = task.reason.is_of_person() && !is_taken_back;
+    if (is_under_way && (task.cancel_asked || !is_event || is_planted(Bug::F55))) || is_wanted_by_person {
         changes.kept += 1;
         return;
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::history::{Record, RecordKind};
 use crate::name::{EntityKey, Fence, Name, TaskId, TimelineId};
 use crate::reason::Reason;
+use crate::sabotage::{Bug, is_planted};
 
 /// Takeovers after node deaths until a task is held for a person, because it may be what kills its nodes (G19, F57).
 pub const TAKEOVERS_MAX: u32 = 3;
@@ -320,7 +321,7 @@ impl Task {
     }
 
     fn end(&self, fence: Fence, end: AttemptEnd, now: Timestamp) -> Result<Transition, Refused> {
-        if fence != self.fence {
+        if fence != self.fence && !is_planted(Bug::F2) {
             return Err(Refused::Stale { given: fence, current: self.fence });
         }
         if self.state != TaskState::Running {
@@ -336,7 +337,7 @@ impl Task {
             AttemptEnd::Expired { reason } => self.to(TaskState::Expired, RecordKind::Expired, reason, now),
             AttemptEnd::Unknown { reason } => self.to(TaskState::Unknown, RecordKind::Unknown, reason, now),
             AttemptEnd::Held { reason } | AttemptEnd::Failed { reason } | AttemptEnd::Retry { reason, .. }
-                if self.cancel_asked =>
+                if self.cancel_asked && !is_planted(Bug::F54) =>
             {
                 self.to(TaskState::Cancelled, RecordKind::Cancelled, reason, now)
             }
@@ -371,7 +372,7 @@ impl Task {
         if !may_repeat {
             return Ok(self.to(TaskState::Unknown, RecordKind::Unknown, reason, now));
         }
-        let (state, kind) = if takeovers >= TAKEOVERS_MAX {
+        let (state, kind) = if takeovers >= TAKEOVERS_MAX && !is_planted(Bug::F57) {
             (TaskState::Held, RecordKind::Held)
         } else {
             (TaskState::Scheduled, RecordKind::TakenOver)

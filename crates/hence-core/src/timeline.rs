@@ -74,7 +74,7 @@ pub struct ChangeSet {
     /// Whose.
     pub entity: EntityKey,
     /// The snapshot's version that the changes were planned from; written only if it still holds, and then counted up.
-    /// `None` for transitions of tasks that no plan is behind.
+    /// `None` for changes that are right whatever else was changed; a transition is not, because state and fence do not tell all of a task.
     pub planned_from: Option<i64>,
     /// Wishes that are carried out by this; written only if all are still in the inbox.
     pub carried_out: Vec<WishId>,

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use hence_core::name::{EntityKey, Fence, TaskId, WishId};
+use hence_core::sabotage::{Bug, is_planted};
 use hence_core::shard::{SHARDS_MAX, Shard};
 use hence_core::task::{Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_core::wish::{StoredWish, write_wish};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Error;
 use crate::format::cut;
@@ -247,7 +248,9 @@ impl Store for MemoryStore {
         check_count(limit)?;
         Ok(self.with(|state| {
             let running = state.by_wake_at(TaskState::Running).into_iter().filter(|(wake_at, _)| *wake_at <= now);
-            let tasks = running.filter_map(|(_, id)| state.live.get(&id)).filter(|task| task.answer_awaited);
+            let tasks = running.filter_map(|(_, id)| state.live.get(&id));
+            let is_dead = |task: &Task| is_planted(Bug::F3) && task.started_at < now.checked_sub(LONG_RUN).ok();
+            let tasks = tasks.filter(|task| task.answer_awaited || is_dead(task));
             tasks.filter(|task| owned_epoch(state, lease, task).is_some()).take(limit).cloned().collect()
         }))
     }
@@ -293,7 +296,7 @@ impl Store for MemoryStore {
 
 fn accept_one(state: &mut State, new: NewWish, now: Timestamp) -> Acceptance {
     let text = write_wish(&new.wish);
-    if let Some(known) = new.key.as_ref().and_then(|key| state.keys.get(key)) {
+    if let Some(known) = new.key.as_ref().and_then(|key| state.keys.get(key)).filter(|_| !is_planted(Bug::F45)) {
         return match known.text == text {
             true => Acceptance::Accepted { id: known.wish, is_duplicate: true },
             false => Acceptance::KeyConflict { id: known.wish },
@@ -320,12 +323,15 @@ fn is_owned(state: &State, lease: &Lease, id: TaskId) -> bool {
     state.live.get(&id).is_some_and(|task| owned_epoch(state, lease, task).is_some())
 }
 
+/// What the planted failure F3 takes for too long.
+const LONG_RUN: SignedDuration = SignedDuration::from_secs(2);
+
 fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> {
     let now = cut(request.now);
-    let to = request.to.min(request.now);
+    let to = if is_planted(Bug::F32) { request.to } else { request.to.min(request.now) };
     let mut started = Vec::new();
     for (wake_at, id) in state.by_wake_at(TaskState::Scheduled) {
-        if started.len() == request.limit || wake_at > to {
+        if (started.len() == request.limit && !is_planted(Bug::F37)) || wake_at > to {
             break;
         }
         let is_wanted = request.from.is_none_or(|from| wake_at >= from) && is_owned(state, lease, id);
@@ -343,7 +349,7 @@ fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> 
 fn is_first_of_entity(state: &State, wake_at: Timestamp, id: TaskId) -> bool {
     let entity = &state.live[&id].entity;
     let blocks = |other: &&Task| match other.state {
-        TaskState::Running => true,
+        TaskState::Running => !is_planted(Bug::F12),
         TaskState::Scheduled => (other.wake_at, other.id) < (wake_at, id),
         _ => false,
     };

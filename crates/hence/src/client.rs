@@ -44,6 +44,7 @@ struct Shared {
     /// Raised when something was told, so that an engine of this process looks at once.
     told: Notify,
     under_way: UnderWay,
+    cursor: std::sync::atomic::AtomicI64,
 }
 
 impl Client {
@@ -69,7 +70,17 @@ impl Client {
         let clock = Clock::on(Arc::clone(&host), Arc::clone(&store));
         let library = RwLock::default();
         let under_way = UnderWay::default();
-        let shared = Shared { host, store, clock, library, readers, actor: actor.to_owned(), told: Notify::new(), under_way };
+        let shared = Shared {
+            host,
+            store,
+            clock,
+            library,
+            readers,
+            actor: actor.to_owned(),
+            told: Notify::new(),
+            under_way,
+            cursor: std::sync::atomic::AtomicI64::new(0),
+        };
         let client = Self { shared: Arc::new(shared) };
         client.reload().await?;
         Ok(client)
@@ -116,6 +127,11 @@ impl Client {
 
     pub(crate) fn actor(&self) -> &str {
         &self.shared.actor
+    }
+
+    /// Moves a cursor over the inbox, which only the planted failure F21 keeps; whether the wish lies behind it.
+    pub(crate) fn is_behind_cursor(&self, id: hence_core::name::WishId) -> bool {
+        self.shared.cursor.fetch_max(id.0, std::sync::atomic::Ordering::Relaxed) < id.0
     }
 
     pub(crate) fn told(&self) -> &Notify {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hence_core::name::EntityKey;
+use hence_core::sabotage::{Bug, is_planted};
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
 use hence_dispatch::Dispatchers;
@@ -263,6 +264,9 @@ impl Performer {
             self.retried_at = self.host().elapsed();
             entries = self.client.store().wishes(Some(&self.lease), Timestamp::MAX, SETTLE_BATCH).await?;
         }
+        if is_planted(Bug::F21) {
+            entries.retain(|entry| self.client.is_behind_cursor(entry.id()));
+        }
         let is_full = entries.len() == SETTLE_BATCH;
         let (mut at_once, by_facts) = settle::split(&self.client.library(), entries);
         if self.is_virtual {
@@ -282,6 +286,7 @@ impl Performer {
         self.summary.started += tasks.len() as u64;
         let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
         let snapshots = self.snapshots(&entities).await?;
+        let mut in_turn = Vec::new();
         for (task, snapshot) in tasks.into_iter().zip(snapshots) {
             let fence = task.fence;
             let attempt = attempt::Attempt {
@@ -294,8 +299,13 @@ impl Performer {
                 reading: Reading { now, ..self.reading },
                 dice: self.dice.u64(..),
             };
-            self.attempts.begin(fence, attempt.run());
+            if is_planted(Bug::F14) {
+                in_turn.push((fence, attempt));
+            } else {
+                self.attempts.begin(fence, attempt.run());
+            }
         }
+        self.attempts.begin_in_turn(in_turn.into_iter().map(|(fence, attempt)| (fence, attempt.run())));
         Ok(())
     }
 
@@ -312,7 +322,10 @@ impl Performer {
     /// The ends of attempts, once there is one, and how many broke; none when something was told, the engine is to stop, or the time
     /// is up. What broke is taken over at the next start.
     async fn wait(&mut self, at_most: Duration, stop: &CancellationToken, is_stopping: bool) -> (Vec<Ended>, usize) {
-        let passed = self.host().wait(at_most.min(WAIT_MAX));
+        // By a hint only, so for ever: the planted failure.
+        let at_most =
+            if is_planted(Bug::F22) && self.attempts.is_empty() { Duration::from_secs(86_400) } else { at_most.min(WAIT_MAX) };
+        let passed = self.host().wait(at_most);
         let mut next = tokio::select! {
             biased;
             end = self.attempts.next() => Some(end),
@@ -362,6 +375,9 @@ impl Performer {
 
     /// Takes over what nodes that are gone have left running.
     async fn take_over(&mut self) -> Result<(), Error> {
+        if is_planted(Bug::F10) {
+            return Ok(());
+        }
         loop {
             let orphans = self.client.store().orphans(&self.lease, ORPHAN_BATCH).await?;
             if orphans.is_empty() {

@@ -9,7 +9,8 @@
 use std::time::Duration;
 
 use hence_core::reason::delay::BACKLOG_AGE;
-use jiff::Timestamp;
+use hence_core::sabotage::{Bug, is_planted};
+use jiff::{SignedDuration, Timestamp};
 
 /// The longest time between two passes (P of the guarantees).
 pub(crate) const PASS: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ pub(crate) struct Scheduler {
     /// Starts of backlog that may be made now; filled with time.
     tokens: f64,
     target: Option<Timestamp>,
+    /// How far it has looked; kept by planted failures only.
+    watermark: Option<Timestamp>,
 }
 
 impl Scheduler {
@@ -90,11 +93,19 @@ impl Scheduler {
             watched_at: Duration::ZERO,
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
+            watermark: None,
         }
     }
 
     /// What follows from an event at `now` by the store's clock.
     pub(crate) fn on_event(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+        if is_planted(Bug::F29) && matches!(event, Event::Settled { .. }) {
+            let latest = self.watermark.map_or(now, |latest| latest.max(now));
+            self.watermark = Some(latest);
+            if now < latest {
+                return self.wait(PASS);
+            }
+        }
         match event {
             Event::Woke { elapsed, target } => self.woke(elapsed, target),
             Event::Settled { is_more: true } => vec![Action::Settle],
@@ -113,6 +124,9 @@ impl Scheduler {
     }
 
     fn woke(&mut self, elapsed: Duration, target: Option<Timestamp>) -> Vec<Action> {
+        if is_planted(Bug::F58) {
+            self.limits.catch_up_per_second = u32::MAX;
+        }
         let passed = elapsed.saturating_sub(self.elapsed);
         let rate = f64::from(self.limits.catch_up_per_second);
         self.tokens = (self.tokens + passed.as_secs_f64() * rate).min(rate.max(1.0));
@@ -139,7 +153,14 @@ impl Scheduler {
     fn start_due(&mut self, now: Timestamp) -> Vec<Action> {
         match self.free() {
             0 => self.wait(PASS),
-            free => vec![Action::Start { from: Some(backlog_end(now)), to: now, limit: free.min(START_MAX) }],
+            free if is_planted(Bug::F19) => {
+                let from = self.watermark.replace(now);
+                vec![Action::Start { from: from.or(Some(backlog_end(now))), to: now, limit: free.min(START_MAX) }]
+            }
+            free => {
+                let to = if is_planted(Bug::F32) { now + SignedDuration::from_secs(1) } else { now };
+                vec![Action::Start { from: Some(backlog_end(now)), to, limit: free.min(START_MAX) }]
+            }
         }
     }
 
@@ -147,6 +168,9 @@ impl Scheduler {
         self.running += count;
         if is_backlog {
             self.tokens -= count as f64;
+            return vec![Action::Look];
+        }
+        if is_planted(Bug::F19) {
             return vec![Action::Look];
         }
         // Whole tokens only; at least none, at most what is free.
@@ -178,7 +202,7 @@ impl Scheduler {
     }
 
     fn stop_or_wait(&self) -> Vec<Action> {
-        if self.running == 0 { vec![Action::Stop] } else { self.wait(PASS) }
+        if self.running == 0 || is_planted(Bug::F4) { vec![Action::Stop] } else { self.wait(PASS) }
     }
 
     fn wait(&self, at_most: Duration) -> Vec<Action> {

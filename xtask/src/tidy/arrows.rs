@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hence-store", &["hence-core"]),
     ("hence-dispatch", &["hence-core"]),
     ("hence", &["hence-core", "hence-store", "hence-dispatch"]),
+    // The simulator, for developers only: nothing is built on it.
+    ("hence-simulation", &["hence-core", "hence-store", "hence-dispatch", "hence"]),
     ("hence-server", &["hence"]),
     ("chat", &["hence"]),
     // Starts database servers for tests, benches and the demo; knows nothing of Hence.

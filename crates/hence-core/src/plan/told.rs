@@ -51,11 +51,11 @@ fn reactions<'a>(input: PlanInput<'a>) -> impl Iterator<Item = (&'a SeenEvent, &
         .filter_map(move |event| input.definition.on.get(&event.name).map(|reaction| (event, reaction)))
 }
 
-/// The first event that cancelled the step, as a reason.
-pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<Reason> {
-    let (event, reaction) = reactions(input)
-        .filter(|(_, reaction)| reaction.cancel.as_ref().is_some_and(|whom| whom.includes(step)))
-        .min_by_key(|(event, _)| event.at)?;
+/// The first event that cancelled the step, as a reason, and when the last one happened.
+pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<(Reason, Timestamp)> {
+    let cancels = || reactions(input).filter(|(_, reaction)| reaction.cancel.as_ref().is_some_and(|whom| whom.includes(step)));
+    let (event, reaction) = cancels().min_by_key(|(event, _)| event.at)?;
+    let last_at = cancels().map(|(event, _)| event.at).max()?;
     let follows_cancel = input.definition.step(step).is_some_and(|step| match &step.trigger {
         Trigger::After { outcome, .. } => outcome.as_str() == "cancelled",
         Trigger::Anchor(_) => false,
@@ -63,13 +63,14 @@ pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<Reason> 
     if follows_cancel && reaction.cancel == Some(crate::definition::Selection::All) {
         return None;
     }
-    Some(Reason::Event {
+    let reason = Reason::Event {
         name: event.name.to_string(),
         at: event.at,
         actor: event.actor.clone(),
         data: event.data.clone(),
         text: reaction.reason.clone(),
-    })
+    };
+    Some((reason, last_at))
 }
 
 /// `at` moved by every shift in the order it happened; a shift that cannot be read moves nothing, it was refused when told.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use hence_core::history::Record;
 use hence_core::name::{EntityKey, Name, TaskId, TimelineId, WishId};
+use hence_core::sabotage::{Bug, is_planted};
 use hence_core::shard::Shard;
 use hence_core::task::{Task, TaskState};
 use hence_core::timeline::{EntitySnapshot, Timeline, TimelineStatus};
@@ -175,7 +176,8 @@ impl State {
     /// The live tasks in that state, by (wake instant, id).
     pub(super) fn by_wake_at(&self, state: TaskState) -> Vec<(Timestamp, TaskId)> {
         let tasks = self.live.values().filter(|task| task.state == state);
-        let mut keys: Vec<_> = tasks.map(|task| (task.wake_at, task.id)).collect();
+        let wake_at = |task: &Task| if is_planted(Bug::F15) { task.due_at } else { task.wake_at };
+        let mut keys: Vec<_> = tasks.map(|task| (wake_at(task), task.id)).collect();
         keys.sort_unstable();
         keys
     }

@@ -2,7 +2,8 @@
 
 use hence_core::history::RecordKind;
 use hence_core::name::{EntityKey, TimelineId};
-use hence_core::task::Task;
+use hence_core::sabotage::{Bug, is_planted};
+use hence_core::task::{Task, TaskState};
 use hence_core::timeline::{ChangeSet, Postponement, TaskWrite};
 use jiff::Timestamp;
 
@@ -23,6 +24,7 @@ fn check_stored(state: &State, changes: &ChangeSet) -> Result<(), Conflict> {
     let stored = state.entities.get(&changes.entity).map_or(0, |row| row.version);
     if let Some(planned_from) = changes.planned_from
         && planned_from != stored
+        && !is_planted(Bug::F34)
     {
         return Err(Conflict::VersionChanged { planned_from, stored });
     }
@@ -74,8 +76,10 @@ fn check_transition(state: &State, write: &TaskWrite) -> Result<(), Conflict> {
     let holds = |stored: &Task| {
         let is_same =
             stored.entity == write.task.entity && stored.timeline == write.task.timeline && stored.step == write.task.step;
+        let is_in_state = stored.state == write.state_before || is_planted(Bug::F1);
+        let is_under_fence = stored.fence == write.fence_before || is_planted(Bug::F2);
         let is_marked_so = stored.cancel_asked == write.cancel_asked_before;
-        is_same && is_marked_so && stored.state == write.state_before && stored.fence == write.fence_before
+        is_same && is_in_state && is_under_fence && is_marked_so
     };
     if state.live.get(&write.id).is_some_and(holds) { Ok(()) } else { Err(Conflict::TaskChanged(write.id)) }
 }
@@ -146,6 +150,10 @@ fn transit(state: &mut State, write: TaskWrite, now: Timestamp) {
     let (id, end) = (task.id, task.state);
     *stored = task;
     if end.is_final() {
+        if is_planted(Bug::F20) {
+            let behind = state.live[&id].due_at;
+            state.live.retain(|_, other| other.id == id || other.due_at >= behind || other.state != TaskState::Scheduled);
+        }
         let outcome = write.record.as_ref().and_then(|record| record.outcome.clone());
         state.finish(id, outcome.as_deref().unwrap_or(end.as_str()), now);
     }

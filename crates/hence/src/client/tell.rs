@@ -174,13 +174,21 @@ impl Client {
             key: telling.key.clone(),
         });
         let accepted = self.store().accept(wishes.collect(), now).await?;
+        // From here on it is durable: whatever fails now, an engine carries it out, and the teller must not take it for refused.
+        let results = self.carry_out_at_once(batch, now).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was told is accepted and waits for an engine");
+            settle::Results::new()
+        });
+        self.told().notify_one();
+        Ok(accepted.into_iter().map(|acceptance| answer(acceptance, &results)).collect())
+    }
+
+    async fn carry_out_at_once(&self, batch: &[Telling], now: Timestamp) -> Result<settle::Results, Error> {
         let mut entries = Vec::new();
         for entity in batch.iter().map(|telling| telling.wish.entity()).collect::<std::collections::BTreeSet<_>>() {
             entries.extend(self.store().wishes_of(entity).await?);
         }
-        let results = settle::settle(self, entries, (now, None)).await?;
-        self.told().notify_one();
-        Ok(accepted.into_iter().map(|acceptance| answer(acceptance, &results)).collect())
+        settle::settle(self, entries, (now, None)).await
     }
 
     /// Carries out what others left in the inbox, at most `limit` wishes; how many were carried out.

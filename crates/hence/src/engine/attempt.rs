@@ -8,6 +8,7 @@ use hence_core::answer::{self, ASKED_AGAIN, Answer, Judgement, Problem, PutOff};
 use hence_core::decide::{self, Decision, Delivery, Firing, Known, Rendered, Rules};
 use hence_core::definition::Step;
 use hence_core::reason::Reason;
+use hence_core::sabotage::{Bug, is_planted};
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
 use hence_core::value::Facts;
@@ -90,6 +91,9 @@ impl Attempt {
         let seen = Seen { to: delivery.to.to_string(), facts: delivery.facts, when: delivery.when, put_off: PutOff::default() };
         let to = destination(delivery.to);
         if let Err(problem) = self.dispatchers.can_carry(&to) {
+            if is_planted(Bug::F9) || is_planted(Bug::F56) {
+                return thrown_away(&problem.to_string());
+            }
             return held(&format!("cannot be delivered here: {problem}"));
         }
         let task = &self.task;
@@ -189,6 +193,15 @@ fn held(text: &str) -> AttemptEnd {
     AttemptEnd::Held { reason: Reason::Note { text: text.to_owned() } }
 }
 
+/// What the planted failures F9 and F56 make of what cannot be carried.
+fn thrown_away(text: &str) -> AttemptEnd {
+    let reason = Reason::Note { text: text.to_owned() };
+    match (is_planted(Bug::F56), "done".parse()) {
+        (true, Ok(outcome)) => AttemptEnd::Done { outcome, reason },
+        _ => AttemptEnd::Failed { reason },
+    }
+}
+
 fn destination(rendered: Rendered) -> Destination {
     match rendered {
         Rendered::Email { template, to, subject } => Destination::Email { template, to, subject },
@@ -209,6 +222,7 @@ fn answer_of(reply: Reply) -> Answer {
             Answer::AskedAgain { after: signed(after), problem: plain(&problem) }
         }
         Reply::Again { after, problem } => Answer::Again { after: after.map(signed), problem: plain(&problem) },
+        Reply::Unknown { .. } if is_planted(Bug::F61) => Answer::Done { outcome: None, result: serde_json::Value::Null },
         Reply::Unknown { problem } => Answer::Unknown { problem: plain(&problem) },
         Reply::Later { within } => Answer::Later { within: within.map(signed) },
         Reply::Refused { problem } | Reply::Gone { problem } => Answer::Refused { problem: plain(&problem) },

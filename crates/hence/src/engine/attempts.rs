@@ -46,6 +46,32 @@ impl Attempts {
         self.under_way.insert(fence, self.host.spawn(Box::pin(work)));
     }
 
+    /// One after the other, as the planted failure F14 does.
+    pub(super) fn begin_in_turn(
+        &mut self,
+        attempts: impl Iterator<Item = (Fence, impl Future<Output = Ended> + Send + 'static)>,
+    ) {
+        let mut before: Option<tokio::sync::oneshot::Receiver<()>> = None;
+        for (fence, attempt) in attempts {
+            let (ending, ended) = tokio::sync::oneshot::channel();
+            let turn = before.replace(ended);
+            self.begin(fence, async move {
+                if let Some(turn) = turn {
+                    // An error means that the one before ended.
+                    let _ = turn.await;
+                }
+                let end = attempt.await;
+                let _ = ending.send(());
+                end
+            });
+        }
+    }
+
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// The next attempt to end, `None` if it broke; waits for ever when none is under way. Dropping the wait loses nothing.
     pub(super) async fn next(&mut self) -> Option<Ended> {
         // This end of the channel is held here, so it never closes.
