@@ -24,8 +24,9 @@ use crate::store::FaultyStore;
 use crate::story::{Teller, definition};
 use crate::world::{SimulatedHost, World};
 
-/// How long after the faults the end is judged: the grace of 60 s, and time for what was begun just before.
-const QUIET: Duration = Duration::from_secs(90);
+/// How long after the faults the end is judged: the longest wait of wishes whose facts could not be read, 300 s, the grace of 60 s, and
+/// time for what was begun just before.
+const QUIET: Duration = Duration::from_secs(400);
 /// After how many steps the store is compared with the ledger.
 const COMPARED_AT_EACH: u64 = 500;
 /// The longest pause of a process; the lease is 10 s.
@@ -65,10 +66,13 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
+/// A node that runs: its process, and how it is asked to stop.
+type Node = (Process, CancellationToken);
+
 struct Play {
     world: Arc<World>,
     store: Arc<MemoryStore>,
-    nodes: Arc<Mutex<Vec<Option<(Process, CancellationToken)>>>>,
+    nodes: Arc<Mutex<Vec<Option<Node>>>>,
 }
 
 /// Runs a seed.

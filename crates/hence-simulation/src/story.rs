@@ -16,10 +16,6 @@ const TRIES_MAX: u32 = 4;
 
 /// A random definition.
 pub(crate) fn definition(dice: &mut Rng, name: &str) -> String {
-    let one_of = |dice: &mut Rng, words: &[&'static str]| words[dice.usize(..words.len())];
-    let late = |dice: &mut Rng| {
-        format!("late = {{ after = \"{} seconds\", then = \"{}\" }}\n", dice.u32(5..40), one_of(dice, &["run", "skip", "hold"]))
-    };
     let mut text = format!("[timeline]\nname = \"{name}\"\nentity = \"account\"\nanchor = \"created_at\"\n");
     text += &format!("zone = \"{}\"\n", one_of(dice, &["UTC", "Europe/Oslo"]));
     text += &format!("again = \"{}\"\n", one_of(dice, &["ignore", "restart", "error"]));
@@ -30,38 +26,7 @@ pub(crate) fn definition(dice: &mut Rng, name: &str) -> String {
     if dice.bool() {
         text += "source = \"app\"\nsql = \"select paid_at, plan from account where id = $1\"\n";
     }
-    let first = dice.u32(3..60);
-    let second = first + dice.u32(0..60);
-    let handler = |dice: &mut Rng| one_of(dice, &["plain", "plain", "rare"]);
-    for (step, due) in [("remind", first), ("expire", second)] {
-        text += &format!(
-            "[step.{step}]\ndue = \"{due} seconds\"\ndo = {{ handler = \"{}\", timeout = \"{}s\" }}\n",
-            handler(dice),
-            dice.u32(1..5)
-        );
-        text += &format!("retry = {{ tries = {}, wait = \"1s..{}s\" }}\n", dice.u32(1..5), dice.u32(1..8));
-        if dice.bool() {
-            text += "when = \"account.paid_at == null\"\n";
-        }
-        if dice.bool() {
-            text += "says = [\"off\", \"paid_already\"]\n";
-        }
-        if dice.u32(..3) == 0 {
-            text += &late(dice);
-        }
-        if dice.u32(..4) == 0 {
-            text += "delivery = \"at_most_once\"\n";
-        }
-        if dice.u32(..5) == 0 {
-            text += "spread = \"10 seconds\"\n";
-        }
-        if step == "remind" && dice.bool() {
-            text += "before = \"expire\"\n";
-        }
-        if step == "expire" && dice.u32(..6) == 0 {
-            text += "open = \"mon-fri 09:00-18:00\"\n";
-        }
-    }
+    counted_steps(&mut text, dice);
     let follow = |text: &mut String, dice: &mut Rng, name: &str, after: &str| {
         *text += &format!(
             "[step.{name}]\nafter = \"{after}\"\ndue = \"{} seconds\"\ndo = {{ handler = \"plain\", timeout = \"3s\" }}\n",
@@ -92,6 +57,50 @@ pub(crate) fn definition(dice: &mut Rng, name: &str) -> String {
     text += "[on.\"changed\"]\nrecompute = true\n";
     text += &format!("[on.\"closed\"]\ncancel = \"*\"\nerase = \"{} seconds\"\n", dice.u32(0..40));
     text
+}
+
+/// The two steps that are counted from the anchor.
+fn counted_steps(text: &mut String, dice: &mut Rng) {
+    let first = dice.u32(3..60);
+    let second = first + dice.u32(0..60);
+    let handler = |dice: &mut Rng| one_of(dice, &["plain", "plain", "rare"]);
+    for (step, due) in [("remind", first), ("expire", second)] {
+        *text += &format!(
+            "[step.{step}]\ndue = \"{due} seconds\"\ndo = {{ handler = \"{}\", timeout = \"{}s\" }}\n",
+            handler(dice),
+            dice.u32(1..5)
+        );
+        *text += &format!("retry = {{ tries = {}, wait = \"1s..{}s\" }}\n", dice.u32(1..5), dice.u32(1..8));
+        if dice.bool() {
+            *text += "when = \"account.paid_at == null\"\n";
+        }
+        if dice.bool() {
+            *text += "says = [\"off\", \"paid_already\"]\n";
+        }
+        if dice.u32(..3) == 0 {
+            *text += &late(dice);
+        }
+        if dice.u32(..4) == 0 {
+            *text += "delivery = \"at_most_once\"\n";
+        }
+        if dice.u32(..5) == 0 {
+            *text += "spread = \"10 seconds\"\n";
+        }
+        if step == "remind" && dice.bool() {
+            *text += "before = \"expire\"\n";
+        }
+        if step == "expire" && dice.u32(..6) == 0 {
+            *text += "open = \"mon-fri 09:00-18:00\"\n";
+        }
+    }
+}
+
+fn late(dice: &mut Rng) -> String {
+    format!("late = {{ after = \"{} seconds\", then = \"{}\" }}\n", dice.u32(5..40), one_of(dice, &["run", "skip", "hold"]))
+}
+
+fn one_of(dice: &mut Rng, words: &[&'static str]) -> &'static str {
+    words[dice.usize(..words.len())]
 }
 
 /// One program.
