@@ -14,10 +14,16 @@ pub struct Find {
     pub found: Option<(u64, Breach)>,
 }
 
-/// Runs seeds from `first` on with the failure planted until one shows it, at most `seeds_max`.
+/// Runs seeds from `first` on with the failure planted until one shows it, at most `seeds_max`. A seed that breaks something without it
+/// shows nothing.
 pub fn hunt(bug: Bug, first: u64, seeds_max: u64) -> Find {
     let options = Options { bug: Some(bug), ..Options::default() };
-    let found = (0..seeds_max).find_map(|number| run(first + number, options).breach.map(|breach| (number + 1, breach)));
+    let is_sound = |seed| run(seed, Options::default()).breach.is_none();
+    let found = (0..seeds_max).find_map(|number| {
+        let seed = first + number;
+        let breach = run(seed, options).breach?;
+        is_sound(seed).then_some((number + 1, breach))
+    });
     Find { bug, found }
 }
 

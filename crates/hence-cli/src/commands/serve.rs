@@ -143,9 +143,10 @@ async fn serve(
     }
     let stop = CancellationToken::new();
     let engine = Engine::new(client.clone(), transports.dispatchers, session.config()?.engine.clone());
-    output::note(&format!("serving {}; Ctrl-C stops", session.config()?.store));
     let mut beside = JoinSet::new();
     beside.spawn(interrupts(stop.clone()));
+    // Whoever reads this may ask it to stop at once.
+    output::note(&format!("serving {}; Ctrl-C stops", session.config()?.store));
     beside.spawn(reports(client.clone(), stop.clone()));
     if !watched.is_empty() {
         beside.spawn(watch::run(client, watched, stop.clone()));
@@ -158,18 +159,20 @@ async fn serve(
     Ok(Exit::Done)
 }
 
-/// Stops the engine at the first Ctrl-C (or SIGTERM) and the process at the second.
-pub(super) async fn interrupts(stop: CancellationToken) {
-    // Listened to from here on, so that a second one right behind the first is not lost.
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return output::note(&format!("warning: cannot listen to Ctrl-C: {error}")),
-    };
-    signals.next().await;
-    output::note("stopping: what runs ends and is written; once more quits at once");
-    stop.cancel();
-    signals.next().await;
-    std::process::exit(Exit::Interrupted.number().into());
+/// Stops the engine at the first Ctrl-C (or SIGTERM) and the process at the second; both are heard from this call on.
+pub(super) fn interrupts(stop: CancellationToken) -> impl Future<Output = ()> + Send {
+    let signals = Signals::listen();
+    async move {
+        let mut signals = match signals {
+            Ok(signals) => signals,
+            Err(error) => return output::note(&format!("warning: cannot listen to Ctrl-C: {error}")),
+        };
+        signals.next().await;
+        output::note("stopping: what runs ends and is written; once more quits at once");
+        stop.cancel();
+        signals.next().await;
+        std::process::exit(Exit::Interrupted.number().into());
+    }
 }
 
 /// What asks the process to stop.
