@@ -8,11 +8,13 @@ mod attempts;
 mod beside;
 mod finish;
 mod look;
+mod places;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hence_core::decide::Rules;
 use hence_core::name::EntityKey;
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempts::Attempts;
 use self::beside::Beside;
+use self::places::Places;
 use crate::audit::Audits;
 use crate::client::Client;
 use crate::clock::{Reading, WAIT_MAX};
@@ -50,6 +53,9 @@ const GATHER: Duration = Duration::from_millis(2);
 pub struct EngineOptions {
     /// The most attempts under way at once; 64 by default.
     pub attempts_max: usize,
+    /// The most attempts at one target, mail server or handler while it keeps attempts waiting for over a second; those beyond are not
+    /// counted among the ones under way, so that it delays no other. A quarter of `attempts_max` by default.
+    pub slow_attempts_max: Option<usize>,
     /// The most starts a second of what has been due for over a minute; 200 by default.
     pub catch_up_per_second: u32,
     /// The seed of the retries' jitter; random by default.
@@ -58,7 +64,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { attempts_max: 64, catch_up_per_second: 200, seed: None }
+        Self { attempts_max: 64, slow_attempts_max: None, catch_up_per_second: 200, seed: None }
     }
 }
 
@@ -100,6 +106,7 @@ struct Performer {
     /// When wishes that are postponed were tried last, under a virtual clock, in real time.
     retried_at: Duration,
     audits: Audits,
+    places: Places,
     summary: Summary,
     began: Duration,
     dice: fastrand::Rng,
@@ -136,6 +143,7 @@ impl Engine {
             is_virtual: false,
             retried_at: Duration::ZERO,
             audits: Audits::new(),
+            places: Places::new(self.options.slow_attempts_max.unwrap_or(self.options.attempts_max / 4)),
             summary: Summary::default(),
             began: host.elapsed(),
             dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
@@ -163,9 +171,12 @@ impl Performer {
             let reading = self.client.clock().read().await?;
             self.reading = reading;
             let mut now = reading.now;
-            let elapsed = self.host().elapsed().saturating_sub(self.began);
+            let elapsed = self.elapsed();
             self.is_virtual = reading.target.is_some();
             let woke = Event::Woke { elapsed, target: reading.target };
+            let attempts = &self.attempts;
+            self.places.look(elapsed, |fence| attempts.is_under_way(fence));
+            scheduler.set_aside(self.places.aside());
             let mut actions: VecDeque<Action> = scheduler.on_event(now, woke).into();
             if stop.is_cancelled() && !is_stop_told {
                 is_stop_told = true;
@@ -221,7 +232,8 @@ impl Performer {
             }
             Action::Start { from, to, limit } => {
                 let request = StartRequest { now, from, to, limit };
-                let tasks = self.client.store().start(&self.lease, request).await?;
+                let except = self.places.full_steps(&self.client.library());
+                let tasks = self.client.store().start_except(&self.lease, request, &except).await?;
                 let count = tasks.len();
                 self.begin(tasks, now).await?;
                 Ok(Some(Event::Started { count, is_backlog: from.is_none() }))
@@ -282,8 +294,12 @@ impl Performer {
         self.summary.started += tasks.len() as u64;
         let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
         let snapshots = self.snapshots(&entities).await?;
+        let (library, elapsed) = (self.client.library(), self.elapsed());
         for (task, snapshot) in tasks.into_iter().zip(snapshots) {
             let fence = task.fence;
+            if let Ok(rules) = Rules::of(&task, &snapshot, &library) {
+                self.places.began(fence, &rules.step.action.to, elapsed);
+            }
             let attempt = attempt::Attempt {
                 client: self.client.clone(),
                 dispatchers: Arc::clone(&self.dispatchers),
@@ -326,7 +342,10 @@ impl Performer {
         let (mut ended, mut broken) = (Vec::new(), 0);
         while let Some(end) = next {
             match end {
-                Some(end) => ended.push(end),
+                Some(end) => {
+                    self.places.ended(end.fence(), self.elapsed());
+                    ended.push(end);
+                }
                 None => {
                     tracing::error!("an attempt broke; it is taken over at the next start");
                     broken += 1;
@@ -345,6 +364,11 @@ impl Performer {
             }
         }
         (ended, broken)
+    }
+
+    /// The real time since the engine began.
+    fn elapsed(&self) -> Duration {
+        self.host().elapsed().saturating_sub(self.began)
     }
 
     fn host(&self) -> &Arc<dyn Host> {

@@ -2,7 +2,7 @@
 //!
 //! Owns when to settle the inbox, how many tasks to start and from which end of the queue, when to look ahead, when to renew the
 //! lease, when a virtual clock may move on, and in which order to stop. Leaves to the performer (`engine`): doing it and reporting
-//! back by the next event. Invariants: never more attempts than [`Limits::attempts_max`]; work that was due for longer than
+//! back by the next event. Invariants: never more attempts than [`Limits::attempts_max`], of those that count; work that was due for longer than
 //! [`BACKLOG_AGE`] is started at most at [`Limits::catch_up_per_second`], so that what is due now is served beside a backlog;
 //! a virtual clock moves only when nothing is running, waiting in the inbox or due.
 
@@ -70,6 +70,8 @@ pub(crate) enum Action {
 pub(crate) struct Scheduler {
     limits: Limits,
     running: usize,
+    /// Of those, how many are not counted.
+    aside: usize,
     is_stopping: bool,
     elapsed: Duration,
     renewed_at: Duration,
@@ -84,6 +86,7 @@ impl Scheduler {
         Self {
             limits,
             running: 0,
+            aside: 0,
             is_stopping: false,
             elapsed: Duration::ZERO,
             renewed_at: Duration::ZERO,
@@ -91,6 +94,11 @@ impl Scheduler {
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
         }
+    }
+
+    /// How many of the attempts under way are not counted, because their receivers keep more than their share waiting.
+    pub(crate) fn set_aside(&mut self, count: usize) {
+        self.aside = count;
     }
 
     /// What follows from an event at `now` by the store's clock.
@@ -186,7 +194,7 @@ impl Scheduler {
     }
 
     fn free(&self) -> usize {
-        self.limits.attempts_max.saturating_sub(self.running)
+        self.limits.attempts_max.saturating_sub(self.running.saturating_sub(self.aside))
     }
 }
 

@@ -69,6 +69,7 @@ fn defaults() -> [(&'static str, Value); 5] {
         ("timelines.paths", json!(["timelines"])),
         ("mail.templates", json!("templates")),
         ("engine.attempts_max", json!(engine.attempts_max)),
+        ("engine.slow_attempts_max", json!(engine.attempts_max / 4)),
         ("engine.catch_up_per_second", json!(engine.catch_up_per_second)),
     ]
 }

@@ -17,7 +17,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         "`targets.app.allow_privat` is not known",
         "did you mean `allow_private`?",
     );
-    check("[engine]\nspeed = 3", "error[HNC-0321]", "known here: attempts_max, catch_up_per_second");
+    check("[engine]\nspeed = 3", "error[HNC-0321]", "known here: attempts_max, slow_attempts_max, catch_up_per_second");
     check("[store]\nurl = 'mysql:a'", "error[HNC-0320]", "write it as `sqlite:hence.db`");
     check("[targets.app]\nurl = 'https://a.example'\ntimeout = 'soon'", "`targets.app.timeout` is `soon`", "write it as `10s`");
     check("[store", "error[HNC-0320]", "hence explain HNC-0320");

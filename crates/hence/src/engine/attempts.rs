@@ -64,6 +64,11 @@ impl Attempts {
         self.under_way.len()
     }
 
+    /// Whether the attempt of that start has not come back.
+    pub(super) fn is_under_way(&self, fence: Fence) -> bool {
+        self.under_way.contains_key(&fence)
+    }
+
     /// Ends all that are under way at their next `.await`.
     pub(super) fn abort(&mut self) {
         self.under_way.clear();
