@@ -343,7 +343,7 @@ impl Performer {
         while let Some(end) = next {
             match end {
                 Some(end) => {
-                    self.places.ended(end.fence(), self.elapsed());
+                    self.places.ended(end.task.fence, self.elapsed());
                     ended.push(end);
                 }
                 None => {
