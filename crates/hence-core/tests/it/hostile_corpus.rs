@@ -3,7 +3,6 @@
 //! Shared by the test that demands the limits and the example that measures what they cost (`examples/hostile.rs`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hence_core::expression::{Context, Expression, Names};
 use hence_core::value::{FACT_TEXT_BYTES_MAX, FieldType, TypeName, Value};
@@ -128,7 +127,7 @@ pub(crate) fn corpus() -> Vec<Attack> {
     }
     // Text that grows.
     add("a text doubled", "s + s".to_owned());
-    add("texts in texts", format!("size({}) > 0", vec!["s"; 250].join(" + ")));
+    add("texts in texts", format!("size({}) > 0", ["s"; 250].join(" + ")));
     add("lists in lists", "[[[[[[list,list],[list,list]],[[list,list],[list,list]]],[[list],[list]]]]] == [[list]]".to_owned());
     add("long lists in lists", "size([long,long,long,long,long,long,long,long]) > 0 && [long,long] == [long,long]".to_owned());
     // Broken in ways that a reader might stumble over.
@@ -154,7 +153,7 @@ pub(crate) fn doubling_lets(count: usize, first: &str) -> (Names, String) {
         // Past the limit a let cannot be bound, so no document could name it either.
         let Ok(kind) = expression.bind(&names) else { break };
         last = format!("let_{number}");
-        names.define(&last, Expression::clone(&Arc::new(expression)), kind);
+        names.define(&last, expression, kind);
     }
     (names, last)
 }

@@ -248,25 +248,22 @@ async fn wishes_that_wait_are_tried_again_no_sooner_than_they_say() {
         let reader: Arc<dyn FactReader> = flaky.clone();
         let world = World::with_facts(place.store, FactReaders::default().with_database("app", reader)).await;
         world.enrol(BY_SQL, Value::Null).await;
-        let asked = |world: &World| {
-            let _ = world;
-            flaky.asked.load(Ordering::SeqCst)
-        };
-        assert_eq!(asked(&world), 1);
+        let asked = || flaky.asked.load(Ordering::SeqCst);
+        assert_eq!(asked(), 1);
         // Its instant has not come, so nobody asks the database; and a wish of another entity passes it.
         let moving = world.client.clone();
         moving.clock().advance(at("2026-03-02T09:00:00.000001Z")).await.unwrap();
         assert_eq!(world.client.settle(10).await.unwrap(), 0);
-        assert_eq!(asked(&world), 1);
+        assert_eq!(asked(), 1);
         let other = "account/7".parse().unwrap();
         world.client.schedule(other, "call".parse().unwrap(), at("2026-04-01T09:00:00Z"), json!({ "log": "x" })).await.unwrap();
-        assert_eq!(asked(&world), 1);
+        assert_eq!(asked(), 1);
         // Once it has come, it is tried once, and waits longer.
         let first = postponed(&world).await.unwrap();
         moving.clock().make_virtual(first.try_at).await.unwrap();
         moving.clock().advance(at("2026-03-09T09:00:00Z")).await.unwrap();
         world.client.settle(10).await.unwrap();
-        assert_eq!(asked(&world), 2);
+        assert_eq!(asked(), 2);
         let second = postponed(&world).await.unwrap();
         assert_eq!((second.since, second.tries), (first.since, 2));
         assert!(second.try_at > first.try_at);
