@@ -50,8 +50,9 @@ pub fn run(hence: &Path, tasks: usize) -> Result<Report> {
 async fn play(hence: &Path, tasks: usize) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let small = folder.path().join("small");
-    // Room for the store and its log, twice over.
-    let _mounted = Mounted::begin(&small, (8 << 20) + tasks as u64 * 4096)?;
+    // Room for the store and for all that its log may hold before it is written back, 32 MB, twice over: what fills the disk must be
+    // the other file, or taking that away frees nothing.
+    let _mounted = Mounted::begin(&small, (64 << 20) + tasks as u64 * 4096)?;
     let receiver = Receiver::begin(&folder.path().join("received.log")).await?;
     prepare(&small, receiver.port())?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&small.join("hence.db"), SqliteOptions::new(OpenMode::Create))?);
