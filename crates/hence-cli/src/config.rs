@@ -160,6 +160,18 @@ impl format::Settings {
         if let Some(rate) = self.engine.catch_up_per_second {
             engine.catch_up_per_second = rate.get();
         }
+        // A process that hangs must not keep its shards from others.
+        engine.abort_when_stuck = true;
+        let timing = &mut engine.timing;
+        for (given, key, into) in [
+            (&self.engine.renew, "engine.renew", &mut timing.renew),
+            (&self.engine.lease, "engine.lease", &mut timing.lease),
+            (&self.engine.takeover, "engine.takeover", &mut timing.takeover),
+        ] {
+            if let Some(text) = given {
+                *into = span(text, key)?;
+            }
+        }
         let timelines = self.timelines.paths.iter().map(|path| folder.join(path)).collect();
         Ok(Config { file, store, is_store_chosen, timelines, targets, sources, mail, templates, engine, folder })
     }

@@ -143,8 +143,9 @@ impl From<hence::Error> for Problem {
             ErrorKind::Store(error) => error.into(),
             ErrorKind::Definition(problems) => Self::new("HNC-0325", Problems(problems).to_string(), Exit::Definitions)
                 .help("run `hence check` to see each problem with its place"),
-            ErrorKind::Refused { code: code @ "HNC-0326", problem } => Self::new(code, problem, Exit::Conflict)
-                .help("one engine serves a store; stop the other one first, or leave it running: every command works beside it"),
+            ErrorKind::Refused { code: code @ "HNC-0326", problem } => {
+                Self::new(code, problem, Exit::Usage).help("mend `[engine]`; without these keys safe spans hold")
+            }
             ErrorKind::Refused { code, problem } => Self::new(code, problem, Exit::Conflict),
             ErrorKind::NotFound(what) => Self::not_found(format!("{what} is not known"))
                 .help("list what is known with `hence upcoming` and `hence history`"),

@@ -6,7 +6,7 @@ use hence::core::reason::Reason;
 use hence::core::reason::delay::Delay;
 use hence::core::task::{Task, TaskState};
 use hence::core::timeline::Timeline;
-use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Page, Totals};
+use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Life, NodeRow, Ownership, Page, Totals};
 use serde_json::{Map, Value, json};
 
 /// A page of a list.
@@ -152,6 +152,27 @@ pub(crate) fn totals(totals: &Totals) -> Value {
         "wishes": totals.wishes,
         "next_wake_at": totals.next_wake_at.map(|at| at.to_string()),
     })
+}
+
+/// The engines on a store.
+pub(crate) fn nodes(ownership: &Ownership) -> Value {
+    let shown = |row: &NodeRow| {
+        json!({
+            "node": row.node,
+            "shards": ownership.lease_of(&row.node).shards.iter().map(|owned| owned.shard.0).collect::<Vec<_>>(),
+            "beat": row.beat,
+            "joined_at": row.joined_at.to_string(),
+            "beaten_at": row.beaten_at.to_string(),
+            "is_leaving": row.is_leaving,
+            "life": match row.life {
+                Life::Unknown => "unknown",
+                Life::Alive => "alive",
+                Life::Gone => "gone",
+            },
+            "notice": row.notice,
+        })
+    };
+    ownership.nodes.iter().map(shown).collect()
 }
 
 fn none_if_empty(text: &str) -> Option<&str> {

@@ -17,6 +17,8 @@ pub enum Bug {
     F3,
     /// On stopping the lease goes before the attempts have ended.
     F4,
+    /// A node that was stopped for longer than its lease sends when it wakes.
+    F5,
     /// What this node has no handler for is thrown away as failed.
     F9,
     /// What a dead node left running is left for ever.
@@ -104,11 +106,12 @@ pub use bank::{is_planted, plant};
 
 impl Bug {
     /// All of the bank.
-    pub const ALL: [Bug; 27] = [
+    pub const ALL: [Bug; 28] = [
         Bug::F1,
         Bug::F2,
         Bug::F3,
         Bug::F4,
+        Bug::F5,
         Bug::F9,
         Bug::F10,
         Bug::F12,

@@ -6,6 +6,7 @@
 
 mod close;
 mod deliveries;
+mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::close::Stored;
 pub(crate) use self::deliveries::{Delivery, Heard};
+use self::nodes::Beaten;
 use crate::executor::{Executor, Process};
 use crate::world::Trace;
 
@@ -72,6 +74,8 @@ struct Start {
     process: Process,
     /// Whether the end of its attempt was written.
     is_closed: bool,
+    /// Whether its node has lost the shard since.
+    is_lost: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -120,6 +124,11 @@ pub(crate) struct Ledger {
     backlog: BTreeMap<Process, (f64, Duration)>,
     /// The limits of the engines: attempts under way and starts of backlog a second.
     pub(crate) limits: (usize, u32),
+    /// How many shards the store has.
+    pub(crate) shards: u16,
+    nodes: BTreeMap<String, Beaten>,
+    /// When a node came or went, or a shard changed hands.
+    moved_at: Duration,
     /// Changes that were committed.
     pub(crate) commits: u64,
 }
@@ -148,6 +157,9 @@ impl Ledger {
             failures: BTreeSet::new(),
             backlog: BTreeMap::new(),
             limits: (usize::MAX, u32::MAX),
+            shards: 1,
+            nodes: BTreeMap::new(),
+            moved_at: Duration::ZERO,
             commits: 0,
         }
     }
@@ -386,7 +398,9 @@ impl Ledger {
         };
         if let Some(delivery) = self.under_way(id, fence) {
             let is_alive = self.executor.is_alive(delivery.process);
-            self.demand(!is_alive, "G12", || format!("{id} is ended by p{} while p{} delivers it", process.0, start.process.0));
+            self.demand(!is_alive || start.is_lost, "G12", || {
+                format!("{id} is ended by p{} while p{} delivers it", process.0, start.process.0)
+            });
         }
         let is_erased = self.is_erased(&before.entity);
         let step = self.step_of(before).map(|step| (step.retry.tries, step.delivery));
@@ -409,9 +423,9 @@ impl Ledger {
                 });
             }
             Some(RecordKind::TakenOver) => {
-                self.demand(!self.executor.is_alive(start.process), "G12", || {
-                    format!("{id} is taken from p{}, which lives", start.process.0)
-                });
+                // Its own node takes over what it started without hearing of it.
+                let may = start.is_lost || start.process == process || !self.executor.is_alive(start.process);
+                self.demand(may, "G12", || format!("{id} is taken from p{}, which lives", start.process.0));
                 self.demand(after.possible_duplicate, "G12", || format!("{id} is taken over and not marked"));
                 self.demand(after.takeovers < TAKEOVERS_MAX, "G19", || format!("{id} is taken over {} times", after.takeovers));
             }
@@ -481,7 +495,7 @@ impl Ledger {
         self.judge_lateness(moment, before);
         let Some(known) = self.tasks.get_mut(&id) else { return };
         known.task = task.clone();
-        known.starts.push(Start { fence: task.fence, at: moment.at, process, is_closed: false });
+        known.starts.push(Start { fence: task.fence, at: moment.at, process, is_closed: false, is_lost: false });
         self.whole(&task.entity).changed_at = moment.at;
     }
 
@@ -510,8 +524,10 @@ impl Ledger {
             return;
         }
         let changed_at = self.entities.get(&task.entity).map_or(Duration::ZERO, |whole| whole.changed_at);
-        let late =
-            Duration::try_from(moment.wall.duration_since(task.wake_at)).unwrap_or(Duration::ZERO).min(moment.at - changed_at);
+        let late = Duration::try_from(moment.wall.duration_since(task.wake_at))
+            .unwrap_or(Duration::ZERO)
+            .min(moment.at - changed_at)
+            .min(self.since_moved(moment));
         self.demand(late <= LATE_MAX, "G6", || format!("{} starts {late:?} late", task.id));
     }
 
@@ -522,15 +538,6 @@ impl Ledger {
         *since = moment.at;
         let left = *left;
         self.demand(left > -1.0, "G20", || format!("{} of a backlog starts faster than {rate} a second", task.id));
-    }
-
-    /// An engine gave the lease back.
-    pub(crate) fn released(&mut self, moment: Moment, process: Process, trace: &mut Trace) {
-        trace.note(moment.at, &format!("p{} released the lease", process.0));
-        let is_left = |start: &Start| start.process == process && !start.is_closed;
-        let left = self.tasks.values().find(|known| known.end.is_none() && known.starts.iter().any(is_left));
-        let left = left.map(|known| known.task.id);
-        self.demand(left.is_none(), "G12", || format!("p{} gave the lease back while {left:?} was under way", process.0));
     }
 
     /// An entity was erased.

@@ -104,7 +104,9 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Play {
     fn new(seed: u64) -> Self {
-        Self { world: World::new(seed), store: Arc::new(MemoryStore::new()), nodes: Arc::default() }
+        let world = World::new(seed);
+        let shards = world.with(|state| state.swarm.shards);
+        Self { world, store: Arc::new(MemoryStore::with_shards(shards)), nodes: Arc::default() }
     }
 
     fn run(&self, options: Options) {
@@ -168,7 +170,10 @@ impl Play {
             at_once(self.store.put_definition(stored)).expect("the memory store keeps definitions");
             self.world.with(|state| state.ledger.definitions.insert(definition.hash.clone(), definition));
         }
-        self.world.with(|state| state.ledger.limits = (state.swarm.attempts_max, state.swarm.catch_up));
+        self.world.with(|state| {
+            state.ledger.limits = (state.swarm.attempts_max, state.swarm.catch_up);
+            state.ledger.shards = state.swarm.shards;
+        });
     }
 
     fn live(&self) -> Vec<hence_core::task::Task> {

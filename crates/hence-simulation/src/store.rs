@@ -15,8 +15,8 @@ use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_store::port::{
     Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
-    Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, StoreIdentity, StoredDefinition, TaskView, Totals,
-    UpcomingFilter, Written,
+    Lease, Life, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, StoreIdentity, StoredDefinition, TaskView,
+    Totals, UpcomingFilter, Written,
 };
 use hence_store::{Error, ErrorKind, MemoryStore, Store};
 use jiff::Timestamp;
@@ -67,6 +67,14 @@ impl FaultyStore {
             return Fate::Slow(self.world.span(slow_max), self.world.span(slow_max));
         }
         Fate::Plain
+    }
+
+    /// What a store that knows nothing of lives would say.
+    fn as_known(&self, mut seen: Ownership) -> Ownership {
+        if !self.world.with(|state| state.swarm.knows_lives) {
+            seen.nodes.iter_mut().for_each(|row| row.life = Life::Unknown);
+        }
+        seen
     }
 
     async fn call<T: Send + 'static>(
@@ -183,30 +191,45 @@ impl Store for FaultyStore {
     }
 
     async fn beat(&self, beat: &Beat) -> Result<Ownership, Error> {
-        let beat = beat.clone();
-        call!(self, beat(&beat))
+        let (beat, process) = (beat.clone(), self.process);
+        let seen = call!(self, beat(&beat) => |world, _answer| {
+            world.observe(|ledger, moment, _| ledger.beaten(moment, process, &beat.node));
+        });
+        seen.map(|seen| self.as_known(seen))
     }
 
     async fn ownership(&self) -> Result<Ownership, Error> {
-        call!(self, ownership())
+        call!(self, ownership()).map(|seen| self.as_known(seen))
     }
 
     async fn take(&self, node: &str, seen: &[OwnedShard]) -> Result<Vec<OwnedShard>, Error> {
         let (node, seen, process) = (node.to_owned(), seen.to_vec(), self.process);
         call!(self, take(&node, &seen) => |world, answer| {
-            world.note(&format!("p{} owns {} more shards", process.0, answer.len()));
+            world.observe(|ledger, moment, trace| ledger.taken(moment, process, &answer, trace));
         })
     }
 
     async fn forget(&self, node: &str, beat: i64) -> Result<bool, Error> {
-        let node = node.to_owned();
-        call!(self, forget(&node, beat))
+        let (node, process) = (node.to_owned(), self.process);
+        self.call("forget", move |store, world| {
+            Box::pin(async move {
+                let knows_lives = world.with(|state| state.swarm.knows_lives);
+                let seen = store.ownership().await?;
+                let is_known_dead = knows_lives && seen.node(&node).is_some_and(|row| row.life == Life::Gone);
+                let is_forgotten = store.forget(&node, beat).await?;
+                if is_forgotten {
+                    world.observe(|ledger, moment, trace| ledger.forgotten(moment, process, (&node, is_known_dead), trace));
+                }
+                Ok(is_forgotten)
+            })
+        })
+        .await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
         let (lease, process) = (lease.clone(), self.process);
         call!(self, release(&lease) => |world, _answer| {
-            world.observe(|ledger, moment, trace| ledger.released(moment, process, trace));
+            world.observe(|ledger, moment, trace| ledger.released(moment, process, &lease, trace));
         })
     }
 

@@ -43,6 +43,10 @@ pub(crate) struct Swarm {
     pub(crate) attempts_max: usize,
     /// The most starts of backlog a second.
     pub(crate) catch_up: u32,
+    /// Shards of the store.
+    pub(crate) shards: u16,
+    /// Whether the store knows at once that a process has ended, as SQLite does; otherwise only beats tell.
+    pub(crate) knows_lives: bool,
 }
 
 /// How often receivers do what, of a thousand; the rest answers.
@@ -87,7 +91,7 @@ impl Swarm {
             answer_max: Duration::from_millis(u64::from(some(4_000)) + 20),
         };
         Self {
-            nodes: dice.usize(1..=2),
+            nodes: dice.usize(1..=3),
             tellers: dice.usize(1..=2),
             entities: dice.usize(1..=6),
             span: Duration::from_secs(dice.u64(60..=240)),
@@ -104,6 +108,8 @@ impl Swarm {
             is_mixed: dice.u32(..100) < 15,
             attempts_max: if dice.bool() { 64 } else { dice.usize(2..=4) },
             catch_up: if dice.bool() { 200 } else { 1 },
+            shards: if dice.bool() { 1 } else { dice.u16(2..=4) },
+            knows_lives: dice.bool(),
         }
     }
 }

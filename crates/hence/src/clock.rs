@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hence_store::Store;
 use hence_store::port::ClockSetting;
@@ -121,8 +121,20 @@ pub(crate) async fn wait(span: Duration) {
     tokio::time::sleep(span.max(Duration::from_millis(1))).await;
 }
 
-/// Real time since this was asked first.
+/// Real time since this was asked first, also while the machine slept (F27).
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn elapsed() -> Duration {
-    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    use rustix::time::{ClockId, clock_gettime};
+    static BEGAN: LazyLock<Duration> = LazyLock::new(since_boot);
+    fn since_boot() -> Duration {
+        Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+    }
+    since_boot().saturating_sub(*BEGAN)
+}
+
+/// Real time since this was asked first; elsewhere than on Linux it may stand still while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn elapsed() -> Duration {
+    static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     BEGAN.elapsed()
 }

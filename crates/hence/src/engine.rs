@@ -1,13 +1,18 @@
 //! The engine: performs what the scheduler says, and reports back to it.
 //!
-//! Owns the lease, the attempts under way and the batch of their ends. Decides nothing: the scheduler says what to do, `decide` and
-//! `answer` say what a firing and a reply mean. Stop order: starts, attempts, outcomes, lease.
+//! Owns the attempts under way and the batch of their ends. Decides nothing: `ownership` says what is this node's and until when, the
+//! scheduler what to do, `decide` and `answer` what a firing and a reply mean. A node that owns nothing goes on and takes part again; a
+//! store that is away for a while is waited for. Stop order: starts, attempts, outcomes, shards, and the beats last (F4).
 
 mod attempt;
 mod attempts;
 mod beside;
 mod finish;
 mod look;
+mod recover;
+
+#[cfg(test)]
+mod nodes_tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,20 +20,24 @@ use std::time::Duration;
 
 use hence_core::name::EntityKey;
 use hence_core::sabotage::{Bug, is_planted};
+use hence_core::shard::Shard;
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
 use hence_dispatch::Dispatchers;
-use hence_store::port::{Beat, Lease, Life, OwnedShard, StartRequest};
+use hence_store::port::{Lease, OwnedShard, StartRequest};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use self::attempts::Attempts;
+use self::attempts::{Attempts, Back};
 use self::beside::Beside;
 use crate::audit::Audits;
 use crate::client::Client;
 use crate::clock::{Reading, WAIT_MAX};
 use crate::error::Error;
 use crate::host::Host;
+use crate::jump::JumpGuard;
+use crate::keeper::{Keeper, KeeperOptions, Readiness};
+use crate::ownership::{Owner, Timing};
 use crate::scheduler::{Action, Event, Limits, Scheduler};
 use crate::settle;
 
@@ -55,11 +64,15 @@ pub struct EngineOptions {
     pub catch_up_per_second: u32,
     /// The seed of the retries' jitter; random by default.
     pub seed: Option<u64>,
+    /// The spans by which several engines share one store; the same for all of them.
+    pub timing: Timing,
+    /// Whether the process is aborted when the engine makes no progress for a minute; otherwise its node only leaves all to others.
+    pub abort_when_stuck: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { attempts_max: 64, catch_up_per_second: 200, seed: None }
+        Self { attempts_max: 64, catch_up_per_second: 200, seed: None, timing: Timing::default(), abort_when_stuck: false }
     }
 }
 
@@ -79,6 +92,7 @@ pub struct Engine {
     client: Client,
     dispatchers: Arc<Dispatchers>,
     options: EngineOptions,
+    readiness: Readiness,
 }
 
 /// One attempt that ended, to be written.
@@ -92,9 +106,23 @@ pub(crate) struct Ended {
 struct Performer {
     client: Client,
     dispatchers: Arc<Dispatchers>,
-    lease: Lease,
     store_id: Arc<str>,
+    shards: u16,
+    keeper: Keeper,
+    /// What may be started in during this pass.
+    lease: Lease,
+    /// The lease under which nothing is left to be taken over.
+    recovered: Lease,
+    /// Whether tasks may have been started that no attempt is under way for.
+    is_in_doubt: bool,
+    guard: JumpGuard,
+    is_paused: bool,
+    timing: Timing,
     attempts: Attempts,
+    /// Ends of attempts that are not written yet.
+    unwritten: Vec<Ended>,
+    /// How many came back without an end to write, since the scheduler was told.
+    lost: usize,
     /// Wishes being carried out that need facts to be read; at most one batch.
     beside: Option<Beside>,
     is_virtual: bool,
@@ -114,25 +142,45 @@ struct Performer {
 impl Engine {
     /// An engine over this client's store.
     pub fn new(client: Client, dispatchers: Dispatchers, options: EngineOptions) -> Self {
-        Self { client, dispatchers: Arc::new(dispatchers), options }
+        Self { client, dispatchers: Arc::new(dispatchers), options, readiness: Readiness::default() }
+    }
+
+    /// Tells whether the engine is ready, also while it runs.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
     }
 
     /// Runs until `stop` is cancelled and everything that was started has ended and is written.
+    ///
+    /// Any number of engines may run on one store, in one process or many: they share its shards. Where another has all of them, this
+    /// one stands by. Dropping what this gives, instead of stopping, is like a crash: others take over after [`Timing::takeover`].
     /// # Errors
-    /// Another engine owns the store; the store fails; or the lease was lost, and another engine goes on.
+    /// HNC-0326: the timing is not safe. The store fails in a way that does not pass: it is damaged, read-only or newer.
     pub async fn run(self, stop: CancellationToken) -> Result<Summary, Error> {
+        let timing = self.options.timing.checked();
+        let timing = timing.map_err(|error| Error::Refused { code: "HNC-0326", problem: error.to_string() })?;
         let host = Arc::clone(self.client.host());
         // Never from the seed of the options: two engines with one seed are still two nodes.
         let node = format!("node_{:016x}{:016x}", host.dice(), host.dice());
         let reading = self.client.clock().read().await?;
-        let lease = take_all(&self.client, node).await?;
-        let store_id = self.client.store().identity().await?.store_id;
+        let identity = self.client.store().identity().await?;
+        let options = KeeperOptions { abort_when_stuck: self.options.abort_when_stuck, readiness: self.readiness };
+        let keeper = Keeper::begin(&host, self.client.store(), Owner::new(node, timing), options);
         let mut performer = Performer {
             client: self.client,
             dispatchers: self.dispatchers,
-            lease,
-            store_id: store_id.into(),
+            store_id: identity.store_id.into(),
+            shards: identity.shards,
+            keeper,
+            lease: Lease::default(),
+            recovered: Lease::default(),
+            is_in_doubt: false,
+            guard: JumpGuard::default(),
+            is_paused: false,
+            timing,
             attempts: Attempts::new(Arc::clone(&host)),
+            unwritten: Vec::new(),
+            lost: 0,
             beside: None,
             is_virtual: false,
             retried_at: Duration::ZERO,
@@ -158,61 +206,90 @@ impl Engine {
 
 impl Performer {
     async fn run(&mut self, mut scheduler: Scheduler, stop: &CancellationToken) -> Result<(), Error> {
-        self.take_over().await?;
         let mut is_stop_told = false;
+        let mut failing_since = None;
         loop {
-            let reading = self.client.clock().read().await?;
-            self.reading = reading;
-            let mut now = reading.now;
-            let elapsed = self.host().elapsed().saturating_sub(self.began);
-            self.is_virtual = reading.target.is_some();
-            let woke = Event::Woke { elapsed, target: reading.target };
-            let mut actions: VecDeque<Action> = scheduler.on_event(now, woke).into();
-            if stop.is_cancelled() && !is_stop_told {
-                is_stop_told = true;
-                actions = scheduler.on_event(now, Event::StopAsked).into();
-            }
-            while let Some(action) = actions.pop_front() {
-                match action {
-                    Action::Wait { at_most } => {
-                        let (ended, broken) = self.wait(at_most, stop, is_stop_told).await;
-                        let count = self.write(ended).await? + broken;
-                        actions.extend(scheduler.on_event(now, Event::Written { count }));
-                    }
-                    Action::Stop => {
-                        if let Some(beside) = self.beside.take() {
-                            beside.ended().await?;
-                        }
-                        self.audits.end(now).await;
-                        let store = self.client.store();
-                        store.release(&self.lease).await?;
-                        let own = store.ownership().await?.node(&self.lease.node).map_or(0, |row| row.beat);
-                        store.forget(&self.lease.node, own).await?;
-                        return Ok(());
-                    }
-                    Action::Step { to } => {
-                        self.client.clock().step(to, reading.target.unwrap_or(to)).await?;
-                        now = to;
-                        self.reading.now = to;
-                    }
-                    action => match self.perform(action, now).await {
-                        Ok(Some(event)) => actions.extend(scheduler.on_event(now, event)),
-                        Ok(None) => {}
-                        Err(error) if error.is_passing() => {
-                            // What was begun goes on; a new pass begins, and starts nothing before the store can be written again.
-                            tracing::warn!(%error, "the store cannot be written; nothing is started until it can");
-                            self.host().wait(PATIENCE).await;
-                            actions.clear();
-                        }
-                        Err(error) => return Err(error),
-                    },
+            match self.pass(&mut scheduler, stop, &mut is_stop_told).await {
+                Ok(Pass::Over) => failing_since = None,
+                Ok(Pass::Last) => {
+                    self.leave().await;
+                    return Ok(());
                 }
+                // What was begun goes on; a new pass begins, and starts nothing before the store can be used again.
+                Err(error) if error.is_passing() => {
+                    let now = self.host().elapsed();
+                    let since = *failing_since.get_or_insert(now);
+                    if stop.is_cancelled() && now.saturating_sub(since) >= self.timing.lease {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, "the store cannot be used; nothing is started until it can");
+                    self.keeper.end_pass();
+                    self.host().wait(PATIENCE).await;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 
+    /// One pass: all that the scheduler says until it has waited or stops.
+    async fn pass(
+        &mut self,
+        scheduler: &mut Scheduler,
+        stop: &CancellationToken,
+        is_stop_told: &mut bool,
+    ) -> Result<Pass, Error> {
+        let reading = self.client.clock().read().await?;
+        self.reading = reading;
+        let mut now = reading.now;
+        self.is_virtual = reading.target.is_some();
+        self.lease = self.keeper.begin_pass();
+        let permits = self.keeper.permits();
+        self.attempts.abort_lost(|owned| permits.is_owned(owned));
+        self.recover().await?;
+        self.watch_clock(now);
+        let elapsed = self.host().elapsed().saturating_sub(self.began);
+        let target = reading.target.filter(|_| self.moves_clock());
+        let mut actions: VecDeque<Action> = scheduler.on_event(now, Event::Woke { elapsed, target }).into();
+        if stop.is_cancelled() && !*is_stop_told {
+            *is_stop_told = true;
+            self.keeper.ask_stop();
+            actions = scheduler.on_event(now, Event::StopAsked).into();
+        }
+        while let Some(action) = actions.pop_front() {
+            self.keeper.step();
+            match action {
+                Action::Wait { at_most } => {
+                    self.keeper.end_pass();
+                    self.wait(at_most, stop, *is_stop_told).await;
+                    let count = self.write().await? + std::mem::take(&mut self.lost);
+                    actions.extend(scheduler.on_event(now, Event::Written { count }));
+                }
+                Action::Stop => {
+                    if let Some(beside) = self.beside.take() {
+                        beside.ended().await?;
+                    }
+                    self.audits.end(now).await;
+                    return Ok(Pass::Last);
+                }
+                Action::Step { to } => {
+                    self.client.clock().step(to, reading.target.unwrap_or(to)).await?;
+                    now = to;
+                    self.reading.now = to;
+                }
+                action => {
+                    if let Some(event) = self.perform(action, now).await? {
+                        actions.extend(scheduler.on_event(now, event));
+                    }
+                }
+            }
+        }
+        Ok(Pass::Over)
+    }
+
     async fn perform(&mut self, action: Action, now: Timestamp) -> Result<Option<Event>, Error> {
         match action {
+            // What a clock that jumped says must neither erase nor plan.
+            Action::Settle if self.is_paused => Ok(Some(Event::Settled { is_more: false })),
             Action::Settle => {
                 if self.is_time_to_look(now) {
                     self.looked_at = Some(now);
@@ -222,31 +299,28 @@ impl Performer {
             }
             Action::Start { from, to, limit } => {
                 let request = StartRequest { now, from, to, limit };
-                let tasks = self.client.store().start(&self.lease, request).await?;
-                let count = tasks.len();
-                self.begin(tasks, now).await?;
+                let may_start = !self.is_paused && !self.lease.shards.is_empty();
+                let count = if may_start { self.start(request).await? } else { 0 };
                 Ok(Some(Event::Started { count, is_backlog: from.is_none() }))
             }
             Action::Watch => {
                 self.client.watch().await?;
                 Ok(None)
             }
-            Action::Look => {
-                let (store, lease) = (self.client.store().as_ref(), &self.lease);
-                let next =
-                    if self.is_virtual { look::next_stop(store, lease, now).await? } else { look::next(store, lease).await? };
-                let next = next.into_iter().chain(self.audits.next()).min();
-                Ok(Some(Event::Looked { next }))
-            }
-            Action::Renew => {
-                let seen = self.client.store().beat(&beat(&self.client, &self.lease.node)).await?;
-                if seen.lease_of(&self.lease.node) == self.lease {
-                    return Ok(None);
-                }
-                Err(not_owned("another engine took the store over"))
-            }
+            Action::Look => Ok(Some(Event::Looked { next: self.next(now).await? })),
             Action::Wait { .. } | Action::Stop | Action::Step { .. } => Ok(None),
         }
+    }
+
+    async fn start(&mut self, request: StartRequest) -> Result<usize, Error> {
+        let now = request.now;
+        let started = self.client.store().start(&self.lease, request).await;
+        // Whether it was carried out is not known: what was started without an answer is looked for.
+        self.is_in_doubt |= started.as_ref().is_err_and(|error| !error.definite());
+        let tasks = started?;
+        let count = tasks.len();
+        self.begin(tasks, now).await?;
+        Ok(count)
     }
 
     /// Carries out what is in the inbox. What needs facts to be read is carried out beside the loop, so that a slow source delays
@@ -285,27 +359,36 @@ impl Performer {
         }
         self.summary.started += tasks.len() as u64;
         let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
+        // Until each has its attempt, they are started and nobody is at them.
+        let was_in_doubt = std::mem::replace(&mut self.is_in_doubt, true);
         let snapshots = self.snapshots(&entities).await?;
         let mut in_turn = Vec::new();
         for (task, snapshot) in tasks.into_iter().zip(snapshots) {
-            let fence = task.fence;
+            let shard = Shard::of(&task.entity, self.shards);
+            // A store starts in owned shards only; what it should have started elsewhere is no attempt of this node.
+            let Some(epoch) = self.lease.epoch(shard) else { continue };
+            let owned = OwnedShard { shard, epoch };
+            self.keeper.began(shard);
             let attempt = attempt::Attempt {
                 client: self.client.clone(),
                 dispatchers: Arc::clone(&self.dispatchers),
                 store_id: Arc::clone(&self.store_id),
                 snapshot,
                 entered: self.client.under_way().enter(&task),
-                task,
+                task: task.clone(),
+                owned,
+                permits: self.keeper.permits(),
                 reading: Reading { now, ..self.reading },
                 dice: self.dice.u64(..),
             };
             if is_planted(Bug::F14) {
-                in_turn.push((fence, attempt));
+                in_turn.push((task, owned, attempt));
             } else {
-                self.attempts.begin(fence, attempt.run());
+                self.attempts.begin(task, owned, attempt.run());
             }
         }
-        self.attempts.begin_in_turn(in_turn.into_iter().map(|(fence, attempt)| (fence, attempt.run())));
+        self.attempts.begin_in_turn(in_turn.into_iter().map(|(task, owned, attempt)| (task, owned, attempt.run())));
+        self.is_in_doubt = was_in_doubt;
         Ok(())
     }
 
@@ -313,78 +396,96 @@ impl Performer {
     async fn snapshots(&self, entities: &[EntityKey]) -> Result<Vec<EntitySnapshot>, Error> {
         loop {
             match self.client.store().snapshots(entities).await.map_err(Error::from) {
-                Err(error) if error.is_passing() => self.host().wait(PATIENCE).await,
+                Err(error) if error.is_passing() => {
+                    self.keeper.step();
+                    self.host().wait(PATIENCE).await;
+                }
                 read => return read,
             }
         }
     }
 
-    /// The ends of attempts, once there is one, and how many broke; none when something was told, the engine is to stop, or the time
-    /// is up. What broke is taken over at the next start.
-    async fn wait(&mut self, at_most: Duration, stop: &CancellationToken, is_stopping: bool) -> (Vec<Ended>, usize) {
+    /// Takes in the attempts that came back, once there is one; none when something was told, what is owned changed, the engine is to
+    /// stop, or the time is up.
+    async fn wait(&mut self, at_most: Duration, stop: &CancellationToken, is_stopping: bool) {
         // By a hint only, so for ever: the planted failure.
         let at_most =
             if is_planted(Bug::F22) && self.attempts.is_empty() { Duration::from_secs(86_400) } else { at_most.min(WAIT_MAX) };
         let passed = self.host().wait(at_most);
         let mut next = tokio::select! {
             biased;
-            end = self.attempts.next() => Some(end),
+            back = self.attempts.next() => back,
             () = stop.cancelled(), if !is_stopping => None,
             () = self.client.told().notified() => None,
+            () = self.keeper.changed() => None,
             () = passed => None,
         };
         // Those that ended meanwhile are written in the same batch. While hardly anything more can be started, a moment longer makes
         // it a large one: each batch costs two commits, whatever its size.
         let mut gathering = (self.attempts.count() >= self.attempts_max / 2).then(|| self.host().wait(GATHER));
-        let (mut ended, mut broken) = (Vec::new(), 0);
-        while let Some(end) = next {
-            match end {
-                Some(end) => ended.push(end),
-                None => {
-                    tracing::error!("an attempt broke; it is taken over at the next start");
-                    broken += 1;
-                }
-            }
+        while let Some(back) = next {
+            self.take_in(back);
             next = self.attempts.next_now();
             if next.is_none()
                 && let Some(moment) = gathering.as_mut()
-                && ended.len() < self.attempts_max / 4
+                && self.unwritten.len() < self.attempts_max / 4
             {
                 next = tokio::select! {
                     biased;
-                    end = self.attempts.next() => Some(end),
+                    back = self.attempts.next() => back,
                     () = moment => None,
                 };
             }
         }
-        (ended, broken)
+    }
+
+    fn take_in(&mut self, back: Back) {
+        let task = match back {
+            Back::Ended(ended) => return self.unwritten.push(*ended),
+            Back::Lost(task) => {
+                tracing::info!(task = %task.id, "an attempt ended because another node owns its shard");
+                task
+            }
+            Back::Broken(task) => {
+                tracing::error!(task = %task.id, "an attempt broke");
+                self.is_in_doubt = true;
+                task
+            }
+        };
+        self.keeper.ended(Shard::of(&task.entity, self.shards));
+        self.lost += 1;
     }
 
     fn host(&self) -> &Arc<dyn Host> {
         self.client.host()
     }
 
-    async fn write(&mut self, ended: Vec<Ended>) -> Result<usize, Error> {
-        let count = ended.len();
-        if count > 0 {
-            finish::write(&self.client, &self.lease, ended).await?;
-            self.summary.written += count as u64;
+    /// Writes the ends of attempts, under what is owned now; a store that is away is waited for.
+    async fn write(&mut self) -> Result<usize, Error> {
+        if self.unwritten.is_empty() {
+            return Ok(0);
         }
-        Ok(count)
+        let ended = std::mem::take(&mut self.unwritten);
+        let shards: Vec<Shard> = ended.iter().map(|ended| Shard::of(&ended.task.entity, self.shards)).collect();
+        finish::write(&self.client, &self.keeper.all(), ended, &|| self.keeper.step()).await?;
+        for shard in &shards {
+            self.keeper.ended(*shard);
+        }
+        self.summary.written += shards.len() as u64;
+        Ok(shards.len())
     }
 
-    /// Takes over what nodes that are gone have left running.
-    async fn take_over(&mut self) -> Result<(), Error> {
-        if is_planted(Bug::F10) {
-            return Ok(());
-        }
-        loop {
-            let orphans = self.client.store().orphans(&self.lease, ORPHAN_BATCH).await?;
-            if orphans.is_empty() {
-                return Ok(());
+    /// Leaves the shards to others. A store that cannot be reached is not waited for: others find out by themselves.
+    async fn leave(&mut self) {
+        self.keeper.end_pass();
+        let begun = self.host().elapsed();
+        while !self.keeper.has_left() && self.host().elapsed().saturating_sub(begun) < self.timing.takeover {
+            let passed = self.host().wait(WAIT_MAX);
+            tokio::select! {
+                biased;
+                () = self.keeper.changed() => {}
+                () = passed => {}
             }
-            self.summary.taken_over += orphans.len() as u64;
-            finish::take_over(&self.client, &self.lease, orphans).await?;
         }
     }
 
@@ -399,37 +500,18 @@ impl Performer {
         let overdue = self.client.store().overdue_answers(&self.lease, now, ORPHAN_BATCH).await?;
         if !overdue.is_empty() {
             let ended = attempt::unanswered(&self.client, overdue, now, &mut self.dice).await?;
-            finish::write(&self.client, &self.lease, ended).await?;
+            finish::write(&self.client, &self.lease, ended, &|| self.keeper.step()).await?;
         }
         for entity in self.client.store().due_erasures(Some(&self.lease), now, ORPHAN_BATCH).await? {
             self.client.store().erase(&entity, now).await?;
         }
-        self.audits.run_due(&self.client, now).await
+        // One node audits for all.
+        if self.moves_clock() { self.audits.run_due(&self.client, now).await } else { Ok(()) }
     }
 }
 
-fn beat(client: &Client, node: &str) -> Beat {
-    Beat { node: node.to_owned(), at: client.host().wall(), is_leaving: false, notice: None }
-}
-
-/// Takes all shards, also those of nodes whose process is known to have ended.
-async fn take_all(client: &Client, node: String) -> Result<Lease, Error> {
-    let store = client.store();
-    for gone in store.beat(&beat(client, &node)).await?.nodes.iter().filter(|row| row.life == Life::Gone) {
-        store.forget(&gone.node, gone.beat).await?;
-    }
-    let seen = store.ownership().await?;
-    let free: Vec<OwnedShard> = seen.free().collect();
-    let shards = store.take(&node, &free).await?;
-    if shards.len() == seen.shards.len() {
-        return Ok(Lease { node, shards });
-    }
-    store.release(&Lease { node: node.clone(), shards }).await?;
-    let own = seen.node(&node).map_or(0, |row| row.beat);
-    store.forget(&node, own).await?;
-    Err(not_owned("another engine serves this store"))
-}
-
-fn not_owned(problem: &str) -> Error {
-    Error::Refused { code: "HNC-0326", problem: problem.to_owned() }
+/// What a pass came to.
+enum Pass {
+    Over,
+    Last,
 }

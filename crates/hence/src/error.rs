@@ -35,7 +35,7 @@ impl ErrorKind {
     /// Whether the same thing is right later, without anybody doing anything to this process: no space is left, or another process
     /// kept the store locked. Nothing was written.
     pub(crate) fn is_passing(&self) -> bool {
-        use hence_store::ErrorKind::{Busy, DiskFull};
-        matches!(self, Self::Store(error) if matches!(error.kind(), Busy | DiskFull))
+        use hence_store::ErrorKind::{Busy, DiskFull, Unavailable};
+        matches!(self, Self::Store(error) if matches!(error.kind(), Busy | DiskFull | Unavailable))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
@@ -25,7 +26,7 @@ pub trait Host: Send + Sync {
     /// The wall clock, whole microseconds; it may be set back and forth.
     fn wall(&self) -> Timestamp;
 
-    /// Real time that has passed since some beginning; it never goes back.
+    /// Real time that has passed since some beginning, also while the machine slept; it never goes back.
     fn elapsed(&self) -> Duration;
 
     /// Ends once that much real time has passed.
@@ -33,6 +34,13 @@ pub trait Host: Send + Sync {
 
     /// Carries `work` on until it ends or what this gives is dropped.
     fn spawn(&self, work: Work) -> Spawned;
+
+    /// As [`Host::spawn`], but where nothing else can keep `work` from going on: on a thread and a runtime of its own. A host without
+    /// threads carries it on like everything else.
+    fn spawn_apart(&self, name: &'static str, work: Work) -> Spawned {
+        let _ = name;
+        self.spawn(work)
+    }
 
     /// Any number, all of them equally likely.
     fn dice(&self) -> u64;
@@ -61,6 +69,18 @@ impl Host for Machine {
 
     fn spawn(&self, work: Work) -> Spawned {
         Box::new(AbortOnDropHandle::new(tokio::spawn(work)))
+    }
+
+    fn spawn_apart(&self, name: &'static str, work: Work) -> Spawned {
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime of one thread needs no more than a few file handles");
+            runtime.block_on(ended.run_until_cancelled(work));
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        Box::new((end, thread.expect("a thread can be begun where an engine is begun")))
     }
 
     fn dice(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Hence as a library: write down what will happen to an entity, and when; make it happen; say why.
 //!
 //! [`Client`] tells and asks: definitions, enrolments, events, what is upcoming, what happened. [`Engine`] makes it happen: it owns
-//! the lease, starts what is due, delivers and writes down what came of it. Both work on any [`Store`] and share its clock, which may
+//! shards, starts what is due, delivers and writes down what came of it. Both work on any [`Store`] and share its clock, which may
 //! be virtual. Leaves to others: deciding (`hence-core`), storing (`hence-store`), carrying (`hence-dispatch`).
 
 pub mod clock;
@@ -19,6 +19,12 @@ mod audit;
 
 mod scheduler;
 
+pub mod ownership;
+
+mod jump;
+mod keeper;
+mod watchdog;
+
 mod engine;
 
 #[cfg(feature = "simulation")]
@@ -34,3 +40,5 @@ pub use hence_core as core;
 pub use hence_dispatch as dispatch;
 pub use hence_store as store;
 pub use hence_store::Store;
+pub use keeper::Readiness;
+pub use ownership::Timing;

@@ -1,7 +1,7 @@
 //! The scheduler: a state machine that takes an event and returns actions, and never waits.
 //!
-//! Owns when to settle the inbox, how many tasks to start and from which end of the queue, when to look ahead, when to renew the
-//! lease, when a virtual clock may move on, and in which order to stop. Leaves to the performer (`engine`): doing it and reporting
+//! Owns when to settle the inbox, how many tasks to start and from which end of the queue, when to look ahead, when a
+//! virtual clock may move on, and in which order to stop. Leaves to others: what is owned (`ownership`), doing it and reporting
 //! back by the next event. Invariants: never more attempts than [`Limits::attempts_max`]; work that was due for longer than
 //! [`BACKLOG_AGE`] is started at most at [`Limits::catch_up_per_second`], so that what is due now is served beside a backlog;
 //! a virtual clock moves only when nothing is running, waiting in the inbox or due.
@@ -14,8 +14,6 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The longest time between two passes (P of the guarantees).
 pub(crate) const PASS: Duration = Duration::from_secs(1);
-/// The time between two renewals of the lease (R of the guarantees).
-pub(crate) const RENEW: Duration = Duration::from_secs(2);
 /// The most tasks in one start.
 const START_MAX: usize = 1000;
 
@@ -54,15 +52,13 @@ pub(crate) enum Action {
     Start { from: Option<Timestamp>, to: Timestamp, limit: usize },
     /// Find the next task that is scheduled.
     Look,
-    /// Renew the lease.
-    Renew,
     /// Look which attempts under way should end, because others cancelled their tasks.
     Watch,
     /// Let a virtual clock show this instant.
     Step { to: Timestamp },
     /// Wait for an end of an attempt, something told, or at most so long.
     Wait { at_most: Duration },
-    /// Everything is written: give the lease back and stop.
+    /// Everything is written: leave and stop.
     Stop,
 }
 
@@ -73,7 +69,6 @@ pub(crate) struct Scheduler {
     running: usize,
     is_stopping: bool,
     elapsed: Duration,
-    renewed_at: Duration,
     watched_at: Duration,
     /// Starts of backlog that may be made now; filled with time.
     tokens: f64,
@@ -89,7 +84,6 @@ impl Scheduler {
             running: 0,
             is_stopping: false,
             elapsed: Duration::ZERO,
-            renewed_at: Duration::ZERO,
             watched_at: Duration::ZERO,
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
@@ -133,10 +127,6 @@ impl Scheduler {
         self.elapsed = elapsed;
         self.target = target;
         let mut actions = Vec::new();
-        if elapsed.saturating_sub(self.renewed_at) >= RENEW {
-            self.renewed_at = elapsed;
-            actions.push(Action::Renew);
-        }
         if self.running > 0 && elapsed.saturating_sub(self.watched_at) >= PASS {
             self.watched_at = elapsed;
             actions.push(Action::Watch);
@@ -202,7 +192,7 @@ impl Scheduler {
     }
 
     fn stop_or_wait(&self) -> Vec<Action> {
-        if self.running == 0 || is_planted(Bug::F4) { vec![Action::Stop] } else { self.wait(PASS) }
+        if self.running == 0 { vec![Action::Stop] } else { self.wait(PASS) }
     }
 
     fn wait(&self, at_most: Duration) -> Vec<Action> {
@@ -301,13 +291,5 @@ mod tests {
         let woke = |tenths: u64| Event::Woke { elapsed: Duration::from_millis(tenths * 100), target: None };
         let looks: Vec<u64> = (10..60).filter(|tenths| s.on_event(at(0), woke(*tenths)).contains(&Action::Watch)).collect();
         assert_eq!(looks, [10, 20, 30, 40, 50]);
-    }
-
-    #[test]
-    fn the_lease_is_renewed_every_two_seconds() {
-        let mut s = scheduler(2, 100);
-        assert_eq!(s.on_event(at(0), woke(1)), [Action::Settle]);
-        assert_eq!(s.on_event(at(0), woke(2)), [Action::Renew, Action::Settle]);
-        assert_eq!(s.on_event(at(0), woke(3)), [Action::Settle]);
     }
 }

@@ -1,7 +1,7 @@
 //! `hence status`: how much there is, and whether it moves.
 
 use hence::Client;
-use hence::store::port::{InboxEntry, Totals};
+use hence::store::port::{InboxEntry, Life, Ownership, Totals};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -55,6 +55,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     let totals = client.store().totals().await?;
     let identity = client.store().identity().await?;
     let inbox = Inbox::read(&client, &totals).await?;
+    let ownership = client.store().ownership().await?;
     let kind = if reading.target.is_some() { "virtual" } else { "system" };
     let store = session.config()?.store.to_string();
     let library = client.library();
@@ -70,6 +71,8 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
             "clock": { "kind": kind, "now": reading.now.to_string() },
             "timelines": definitions,
             "totals": wire::totals(&totals),
+            "nodes": wire::nodes(&ownership),
+            "free_shards": ownership.free().count(),
             "oldest_wish": inbox.oldest.as_ref().map(|oldest| json!({
                 "entity": oldest.entity().to_string(),
                 "at": inbox.since().map(|at| at.to_string()),
@@ -106,9 +109,41 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     for (name, value) in rows {
         table.add_row([name.to_owned(), value]);
     }
+    for (name, value) in nodes(&ownership) {
+        table.add_row([name.to_owned(), value]);
+    }
     output::show(&table);
     if let Some(text) = inbox.stuck(reading.now) {
         output::note(&format!("warning: inbox: {text}"));
     }
     Ok(Exit::Done)
+}
+
+/// A line for each engine, and one for what none of them owns.
+fn nodes(ownership: &Ownership) -> Vec<(&'static str, String)> {
+    let all = ownership.shards.len();
+    let mut lines: Vec<_> = ownership
+        .nodes
+        .iter()
+        .map(|row| {
+            let owned = ownership.lease_of(&row.node).shards.len();
+            let still = hence::clock::wall().duration_since(row.beaten_at);
+            let beat = match output::rough(still) {
+                text if text.is_empty() => "now".to_owned(),
+                text => format!("{text} ago"),
+            };
+            let life = match row.life {
+                Life::Gone => "; its process has ended",
+                Life::Alive | Life::Unknown if row.is_leaving => "; it is stopping",
+                Life::Alive | Life::Unknown => "",
+            };
+            let notice = row.notice.as_ref().map(|notice| format!("; {notice}")).unwrap_or_default();
+            ("node", format!("{}: {owned} of {all} shards, last beat {beat}{life}{notice}", row.node))
+        })
+        .collect();
+    let free = ownership.free().count();
+    if free > 0 {
+        lines.push(("free shards", format!("{free} of {all}: {}", if free == all { "no engine runs" } else { "soon taken" })));
+    }
+    lines
 }

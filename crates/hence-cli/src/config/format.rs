@@ -20,7 +20,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("sources", &["*"]),
     ("sources.*", &["url"]),
     ("mail", &["url", "from", "templates", "user", "password", "password_file"]),
-    ("engine", &["attempts_max", "catch_up_per_second"]),
+    ("engine", &["attempts_max", "catch_up_per_second", "renew", "lease", "takeover"]),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,6 +83,9 @@ pub(super) struct Mail {
 pub(super) struct Engine {
     pub(super) attempts_max: Option<NonZeroUsize>,
     pub(super) catch_up_per_second: Option<NonZeroU32>,
+    pub(super) renew: Option<String>,
+    pub(super) lease: Option<String>,
+    pub(super) takeover: Option<String>,
 }
 
 impl Settings {

@@ -62,14 +62,18 @@ pub(super) fn all(file: Option<&Path>, text: Option<&str>) -> Result<Vec<Held>, 
     Ok(held.into_iter().map(|(key, (value, origin))| Held { value: masked(&key, value), key, origin }).collect())
 }
 
-fn defaults() -> [(&'static str, Value); 5] {
+fn defaults() -> [(&'static str, Value); 8] {
     let engine = EngineOptions::default();
+    let seconds = |span: std::time::Duration| json!(format!("{}s", span.as_secs()));
     [
         ("store.url", json!("sqlite:hence.db")),
         ("timelines.paths", json!(["timelines"])),
         ("mail.templates", json!("templates")),
         ("engine.attempts_max", json!(engine.attempts_max)),
         ("engine.catch_up_per_second", json!(engine.catch_up_per_second)),
+        ("engine.renew", seconds(engine.timing.renew)),
+        ("engine.lease", seconds(engine.timing.lease)),
+        ("engine.takeover", seconds(engine.timing.takeover)),
     ]
 }
 

@@ -78,6 +78,9 @@ fn what_holds_is_shown_with_where_it_comes_from_and_without_secrets() {
         [
             "engine.attempts_max 7 HENCE_ENGINE__ATTEMPTS_MAX",
             "engine.catch_up_per_second 200 default",
+            "engine.lease \"10s\" default",
+            "engine.renew \"2s\" default",
+            "engine.takeover \"14s\" default",
             "store.url \"sqlite:hence.db\" default",
             "targets.app.secret \"(set, not shown)\" hence.toml",
             "targets.app.url \"https://a.example\" hence.toml",

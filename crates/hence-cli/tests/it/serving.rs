@@ -64,12 +64,39 @@ fn ctrl_c_drains_and_a_second_one_quits_at_once() {
 }
 
 #[test]
-fn second_engine_is_refused() {
+fn a_second_engine_stands_by_and_goes_on_when_the_first_is_killed() {
+    let folder = Folder::new();
+    folder.write(
+        "timelines/greeting.toml",
+        &DEFINITION.replace("[step.mail]", "[step.later]").replace("email = \"hello\", to = \"a@example.com\"", "log = \"bye\""),
+    );
+    folder.done(&["clock", "virtual", "2026-03-02T10:00Z"]);
+    folder.write("hence.toml", "");
+    let engine = Engine::begin(&folder, &["serve"]);
+    let other = Engine::begin(&folder, &["serve"]);
+    let nodes = |ended: &str| {
+        let status = folder.json(&["status"]);
+        let owned: Vec<usize> =
+            status["nodes"].as_array().unwrap().iter().map(|node| node["shards"].as_array().unwrap().len()).collect();
+        assert!(owned.iter().sum::<usize>() <= 1, "{ended}: {status}");
+        owned.len()
+    };
+    folder.done(&["enrol", "greeting", "account/1"]);
+    folder.done(&["clock", "advance", "36 hours", "--wait"]);
+    assert!(nodes("both run") <= 2);
+    drop(engine);
+    folder.done(&["clock", "advance", "36 hours", "--wait"]);
+    assert_eq!(outcomes(&folder), ["2026-03-03T10:00:00Z greet", "2026-03-04T10:00:00Z later"]);
+    assert_eq!(nodes("one is gone"), 1);
+    drop(other);
+}
+
+#[test]
+fn spans_that_are_not_safe_are_refused() {
     let folder = Folder::new();
     folder.write("timelines/greeting.toml", DEFINITION);
-    let engine = Engine::begin(&folder, &["serve"]);
-    folder.refused(&["serve"], 6, "error[HNC-0326]");
-    drop(engine);
+    folder.write("hence.toml", "[engine]\ntakeover = '5s'\n");
+    folder.refused(&["serve"], 2, "error[HNC-0326]");
 }
 
 #[test]

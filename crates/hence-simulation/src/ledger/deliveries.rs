@@ -64,7 +64,7 @@ impl Ledger {
             &format!("p{} sends {id} `{}` attempt {} under {fence}{mark}", process.0, attempt.step, attempt.attempt),
         );
         self.judge_message(id, attempt);
-        self.judge_start(moment, (id, fence), attempt);
+        self.judge_start(moment, process, attempt);
         self.judge_overlap(id);
         self.deliveries.push(Delivery {
             task: id,
@@ -100,13 +100,16 @@ impl Ledger {
     }
 
     /// A delivery belongs to a start that was committed and still holds, and is not too late.
-    fn judge_start(&mut self, moment: Moment, (id, fence): (TaskId, Fence), attempt: &Attempt) {
+    fn judge_start(&mut self, moment: Moment, process: Process, attempt: &Attempt) {
+        let number = attempt.task.rsplit('_').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let (id, fence) = (TaskId(number), Fence(attempt.fence));
         let Some(known) = self.tasks.get(&id).cloned() else {
             return self.demand(false, "G10", || format!("{id} is sent and was never created"));
         };
         let Some(start) = known.starts.iter().find(|start| start.fence == fence) else {
             return self.demand(false, "G10", || format!("{id} is sent under {fence}, under which it was never started"));
         };
+        self.judge_lease(moment, process, start);
         let is_current = known.end.is_none() && known.task.state == TaskState::Running && known.task.fence == fence;
         let is_current = is_current || self.is_erased(&known.task.entity);
         self.demand(is_current, "G11", || {
@@ -126,14 +129,19 @@ impl Ledger {
         }
     }
 
-    /// G12: attempts of one entity do not overlap.
+    /// Attempts of one entity do not overlap (G15), but with one whose shard was lost meanwhile (G12).
     fn judge_overlap(&mut self, id: TaskId) {
         let Some(entity) = self.tasks.get(&id).map(|known| known.task.entity.clone()) else { return };
         let is_of_entity = |task: &TaskId| self.tasks.get(task).is_some_and(|known| known.task.entity == entity);
-        let other =
-            self.deliveries.iter().find(|delivery| delivery.is_under_way && is_of_entity(&delivery.task)).map(|other| other.task);
+        let mut under_way = self.deliveries.iter().filter(|delivery| delivery.is_under_way && is_of_entity(&delivery.task));
+        let other = under_way.find(|delivery| !self.is_lost(delivery)).map(|other| other.task);
         let is_allowed = other.is_none() || self.is_erased(&entity);
         self.demand(is_allowed, "G15", || format!("{id} is sent while {other:?} of {entity} is under way"));
+    }
+
+    fn is_lost(&self, delivery: &Delivery) -> bool {
+        let starts = self.tasks.get(&delivery.task).map_or(&[][..], |known| &known.starts);
+        starts.iter().any(|start| start.fence == delivery.fence && start.is_lost)
     }
 
     /// The first of the two rules: no wrong action because of a row. Since `since` the application knows that its condition is false.

@@ -13,13 +13,18 @@ use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
 use hence_core::value::Facts;
 use hence_dispatch::{DEADLINE_SLACK, Destination, Dispatchers, Reply};
+use hence_store::port::OwnedShard;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Ended;
 use crate::client::Client;
 use crate::clock::Reading;
 use crate::error::Error;
+use crate::keeper::Permits;
 use crate::under_way::Entered;
+
+/// Its task takes this end for a cancel, because the cancel was written before the signal was raised.
+const CANCELLED: &str = "it was cancelled before it was sent";
 
 /// Everything that one attempt needs.
 pub(super) struct Attempt {
@@ -28,6 +33,9 @@ pub(super) struct Attempt {
     pub(super) store_id: Arc<str>,
     pub(super) snapshot: EntitySnapshot,
     pub(super) task: Task,
+    /// What it was started under.
+    pub(super) owned: OwnedShard,
+    pub(super) permits: Permits,
     /// Among the attempts under way for as long as this lives.
     pub(super) entered: Entered,
     /// The clock at the start.
@@ -45,37 +53,37 @@ struct Seen {
 }
 
 impl Attempt {
-    /// How the attempt ends, with the snapshot that its end can be planned from if nothing else changed meanwhile.
-    pub(super) async fn run(self) -> Ended {
-        let end = self.end().await;
-        Ended { task: self.task, end, snapshot: Some(self.snapshot) }
+    /// How the attempt ends, with the snapshot that its end can be planned from if nothing else changed meanwhile; `None` when its shard
+    /// was lost before anything was sent.
+    pub(super) async fn run(self) -> Option<Ended> {
+        let end = self.end().await?;
+        Some(Ended { task: self.task, end, snapshot: Some(self.snapshot) })
     }
 
-    async fn end(&self) -> AttemptEnd {
+    async fn end(&self) -> Option<AttemptEnd> {
         let library = self.client.library();
         match Rules::of(&self.task, &self.snapshot, &library) {
             Ok(rules) => {
                 let known = Known::of(&rules, &self.snapshot, &library);
                 self.fire(Firing { rules: &rules, known: &known, task: &self.task, now: self.reading.now }).await
             }
-            Err(problem) => held(&problem),
+            Err(problem) => Some(held(&problem)),
         }
     }
 
-    async fn fire(&self, firing: Firing<'_>) -> AttemptEnd {
+    async fn fire(&self, firing: Firing<'_>) -> Option<AttemptEnd> {
         if let Some(end) = decide::before_facts(firing) {
-            return end;
+            return Some(end);
         }
         let step = &firing.rules.step;
         let facts = match self.facts(firing).await {
             Ok(facts) => facts,
-            Err(problem) => return self.judge(step, Answer::Again { after: None, problem }, Seen::nothing()).await,
+            Err(problem) => return Some(self.judge(step, Answer::Again { after: None, problem }, Seen::nothing()).await),
         };
         match decide::with_facts(firing, &facts) {
-            Decision::End(end) => end,
-            Decision::CannotTell(answer) => self.judge(step, answer, Seen::nothing()).await,
-            // Its task takes this end for a cancel, because the cancel was written before the signal was raised.
-            Decision::Deliver(_) if self.entered.signal().is_raised() => held("it was cancelled before it was sent"),
+            Decision::End(end) => Some(end),
+            Decision::CannotTell(answer) => Some(self.judge(step, answer, Seen::nothing()).await),
+            Decision::Deliver(_) if self.entered.signal().is_raised() => Some(held(CANCELLED)),
             Decision::Deliver(delivery) => self.deliver(firing, *delivery).await,
         }
     }
@@ -87,14 +95,21 @@ impl Attempt {
         self.client.readers().read(definition, &groups, &self.task.entity, known).await
     }
 
-    async fn deliver(&self, firing: Firing<'_>, delivery: Delivery) -> AttemptEnd {
+    async fn deliver(&self, firing: Firing<'_>, delivery: Delivery) -> Option<AttemptEnd> {
         let seen = Seen { to: delivery.to.to_string(), facts: delivery.facts, when: delivery.when, put_off: PutOff::default() };
         let to = destination(delivery.to);
         if let Err(problem) = self.dispatchers.can_carry(&to) {
             if is_planted(Bug::F9) || is_planted(Bug::F56) {
-                return thrown_away(&problem.to_string());
+                return Some(thrown_away(&problem.to_string()));
             }
-            return held(&format!("cannot be delivered here: {problem}"));
+            return Some(held(&format!("cannot be delivered here: {problem}")));
+        }
+        // The last thing before the side effect: nothing is waited for between this and the delivery (F5).
+        if !is_planted(Bug::F5) && !self.permits.wait_for(self.owned).await {
+            return None;
+        }
+        if self.entered.signal().is_raised() {
+            return Some(held(CANCELLED));
         }
         let task = &self.task;
         let attempt = hence_dispatch::Attempt {
@@ -120,9 +135,9 @@ impl Attempt {
         if let Reply::Refused { problem } = &reply
             && problem.is_for_a_person()
         {
-            return held(&format!("cannot be delivered here: {problem}"));
+            return Some(held(&format!("cannot be delivered here: {problem}")));
         }
-        self.judge(&firing.rules.step, answer_of(reply), seen).await
+        Some(self.judge(&firing.rules.step, answer_of(reply), seen).await)
     }
 
     async fn judge(&self, step: &Step, answer: Answer, seen: Seen) -> AttemptEnd {

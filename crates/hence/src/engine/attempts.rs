@@ -1,12 +1,15 @@
 //! The attempts under way: begun beside the engine, and their ends in the order they came.
 //!
-//! Invariant: every attempt that was begun comes back exactly once from [`Attempts::next`] or [`Attempts::next_now`], also one that broke.
+//! Invariant: every attempt that was begun comes back exactly once from [`Attempts::next`] or [`Attempts::next_now`], also one that broke
+//! or whose shard was lost.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use hence_core::name::Fence;
+use hence_core::task::Task;
+use hence_store::port::OwnedShard;
 use tokio::sync::mpsc;
 
 use super::Ended;
@@ -15,21 +18,31 @@ use crate::host::{Host, Spawned};
 /// The attempts of one engine.
 pub(super) struct Attempts {
     host: Arc<dyn Host>,
-    under_way: BTreeMap<Fence, Spawned>,
+    under_way: BTreeMap<Fence, (OwnedShard, Spawned)>,
     // Bounded by the attempts under way, which the scheduler limits.
     ends: mpsc::UnboundedReceiver<Report>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
-/// How an attempt came back: with its end, or broken.
+/// How an attempt came back.
+pub(super) enum Back {
+    /// With its end.
+    Ended(Box<Ended>),
+    /// Without one: its shard was lost, and its end is another's to write.
+    Lost(Task),
+    /// Broken: its task is still running.
+    Broken(Task),
+}
+
 struct Report {
     fence: Fence,
-    ended: Option<Ended>,
+    back: Back,
 }
 
 /// Reports when it is dropped, so that an attempt that panics is reported too.
 struct Reporter {
-    report: Report,
+    task: Task,
+    back: Option<Back>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -39,23 +52,27 @@ impl Attempts {
         Self { host, under_way: BTreeMap::new(), ends, reports }
     }
 
-    /// Carries the attempt of a started task on until it ends.
-    pub(super) fn begin(&mut self, fence: Fence, attempt: impl Future<Output = Ended> + Send + 'static) {
-        let mut reporter = Reporter { report: Report { fence, ended: None }, reports: self.reports.clone() };
-        let work = async move { reporter.ended(attempt.await) };
-        self.under_way.insert(fence, self.host.spawn(Box::pin(work)));
+    /// Carries the attempt of a task that was started under `owned` on until it ends; `None` is no end, because the shard was lost.
+    pub(super) fn begin(&mut self, task: Task, owned: OwnedShard, attempt: impl Future<Output = Option<Ended>> + Send + 'static) {
+        let fence = task.fence;
+        let mut reporter = Reporter { task, back: None, reports: self.reports.clone() };
+        let work = async move {
+            let task = reporter.task.clone();
+            reporter.came(attempt.await.map_or(Back::Lost(task), |ended| Back::Ended(Box::new(ended))));
+        };
+        self.under_way.insert(fence, (owned, self.host.spawn(Box::pin(work))));
     }
 
     /// One after the other, as the planted failure F14 does.
     pub(super) fn begin_in_turn(
         &mut self,
-        attempts: impl Iterator<Item = (Fence, impl Future<Output = Ended> + Send + 'static)>,
+        attempts: impl Iterator<Item = (Task, OwnedShard, impl Future<Output = Option<Ended>> + Send + 'static)>,
     ) {
         let mut before: Option<tokio::sync::oneshot::Receiver<()>> = None;
-        for (fence, attempt) in attempts {
+        for (task, owned, attempt) in attempts {
             let (ending, ended) = tokio::sync::oneshot::channel();
             let turn = before.replace(ended);
-            self.begin(fence, async move {
+            self.begin(task, owned, async move {
                 if let Some(turn) = turn {
                     // An error means that the one before ended.
                     let _ = turn.await;
@@ -72,17 +89,22 @@ impl Attempts {
         self.under_way.is_empty()
     }
 
-    /// The next attempt to end, `None` if it broke; waits for ever when none is under way. Dropping the wait loses nothing.
-    pub(super) async fn next(&mut self) -> Option<Ended> {
+    /// The next attempt to come back; waits for ever when none is under way. Dropping the wait loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Back> {
         // This end of the channel is held here, so it never closes.
         let report = self.ends.recv().await?;
-        self.take(report)
+        Some(self.take(report))
     }
 
     /// As [`Attempts::next`], if one has ended already.
-    pub(super) fn next_now(&mut self) -> Option<Option<Ended>> {
+    pub(super) fn next_now(&mut self) -> Option<Back> {
         let report = self.ends.try_recv().ok()?;
         Some(self.take(report))
+    }
+
+    /// Whether an attempt of that fence is under way.
+    pub(super) fn has(&self, fence: Fence) -> bool {
+        self.under_way.contains_key(&fence)
     }
 
     /// How many are under way.
@@ -95,21 +117,31 @@ impl Attempts {
         self.under_way.clear();
     }
 
-    fn take(&mut self, report: Report) -> Option<Ended> {
-        self.under_way.remove(&report.fence);
-        report.ended
+    /// The same for those whose shard is owned no longer under the epoch that they were started under.
+    pub(super) fn abort_lost(&mut self, is_owned: impl Fn(OwnedShard) -> bool) {
+        self.under_way.retain(|_, (owned, _)| is_owned(*owned));
+    }
+
+    fn take(&mut self, report: Report) -> Back {
+        let was_under_way = self.under_way.remove(&report.fence).is_some();
+        match report.back {
+            // It was ended from here.
+            Back::Broken(task) if !was_under_way => Back::Lost(task),
+            back => back,
+        }
     }
 }
 
 impl Reporter {
-    fn ended(&mut self, ended: Ended) {
-        self.report.ended = Some(ended);
+    fn came(&mut self, back: Back) {
+        self.back = Some(back);
     }
 }
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        let report = Report { fence: self.report.fence, ended: self.report.ended.take() };
+        let back = self.back.take().unwrap_or_else(|| Back::Broken(self.task.clone()));
+        let report = Report { fence: self.task.fence, back };
         // Nobody listens any more once the engine has ended.
         let _ = self.reports.send(report);
     }
@@ -119,7 +151,7 @@ impl Drop for Reporter {
 mod tests {
     //! Goal: every attempt comes back once, also one that panics. Method: attempts on the machine's host.
     use hence_core::reason::Reason;
-    use hence_core::task::{AttemptEnd, Task};
+    use hence_core::task::AttemptEnd;
     use jiff::Timestamp;
 
     use super::*;
@@ -144,13 +176,31 @@ mod tests {
         Ended { task, end, snapshot: None }
     }
 
+    const OWNED: OwnedShard = OwnedShard { shard: hence_core::shard::Shard(0), epoch: Fence(1) };
+
+    fn shown(back: Option<Back>) -> String {
+        match back {
+            Some(Back::Ended(ended)) => format!("{} ended", ended.task.fence),
+            Some(Back::Lost(task)) => format!("{} was lost", task.fence),
+            Some(Back::Broken(task)) => format!("{} broke", task.fence),
+            None => "nothing".to_owned(),
+        }
+    }
+
     #[tokio::test]
-    async fn an_attempt_that_panics_comes_back_as_broken() {
+    async fn every_attempt_comes_back_once_also_one_that_panics_or_is_lost() {
         let mut attempts = Attempts::new(machine());
-        attempts.begin(Fence(1), async { panic!("on purpose") });
-        assert!(attempts.next().await.is_none());
-        attempts.begin(Fence(2), async { failed(task(2)) });
-        assert_eq!(attempts.next().await.map(|ended| ended.task.fence), Some(Fence(2)));
+        attempts.begin(task(1), OWNED, async { panic!("on purpose") });
+        assert_eq!(shown(attempts.next().await), "fence_1 broke");
+        attempts.begin(task(2), OWNED, async { Some(failed(task(2))) });
+        assert_eq!(shown(attempts.next().await), "fence_2 ended");
+        attempts.begin(task(3), OWNED, async { None });
+        assert_eq!(shown(attempts.next().await), "fence_3 was lost");
+        attempts.begin(task(4), OWNED, std::future::pending());
+        attempts.abort_lost(|owned| owned == OWNED);
+        assert!(attempts.has(Fence(4)));
+        attempts.abort_lost(|owned| owned.epoch > OWNED.epoch);
+        assert_eq!(shown(attempts.next().await), "fence_4 was lost");
         assert!(attempts.next_now().is_none());
         assert!(attempts.under_way.is_empty());
     }

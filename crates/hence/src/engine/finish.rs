@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hence_core::carry_out;
 use hence_core::decide::Rules;
 use hence_core::definition::Guarantee;
+use hence_core::history::Record;
 use hence_core::name::{EntityKey, TaskId};
 use hence_core::task::{AttemptEnd, Task, TaskEvent, TaskState};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
@@ -17,6 +18,9 @@ use crate::error::Error;
 use crate::settle;
 use crate::under_way::UnderWay;
 
+/// Says that the engine moves.
+pub(super) type Step<'s> = &'s (dyn Fn() + Send + Sync);
+
 /// A change to a task that waits to be written.
 struct Pending {
     task: Task,
@@ -26,7 +30,9 @@ struct Pending {
 }
 
 /// Writes the ends. An end whose task is no longer running under its fence is dropped: another owner was first.
-pub(super) async fn write(client: &Client, lease: &Lease, ended: Vec<Ended>) -> Result<(), Error> {
+///
+/// `step` is called whenever it goes on, also while the store is away and it is tried again.
+pub(super) async fn write(client: &Client, lease: &Lease, ended: Vec<Ended>, step: Step<'_>) -> Result<(), Error> {
     let mut changes: Vec<Pending> = Vec::with_capacity(ended.len());
     for Ended { task, end, snapshot } in ended {
         let event = TaskEvent::End { fence: task.fence, end };
@@ -34,13 +40,13 @@ pub(super) async fn write(client: &Client, lease: &Lease, ended: Vec<Ended>) -> 
     }
     while !changes.is_empty() {
         let rest = changes.split_off(changes.len().min(BATCH_MAX));
-        apply(client, lease, std::mem::replace(&mut changes, rest)).await?;
+        apply(client, lease, std::mem::replace(&mut changes, rest), step).await?;
     }
     Ok(())
 }
 
 /// Takes over running tasks of nodes that are gone.
-pub(super) async fn take_over(client: &Client, lease: &Lease, orphans: Vec<Task>) -> Result<(), Error> {
+pub(super) async fn take_over(client: &Client, lease: &Lease, orphans: Vec<Task>, step: Step<'_>) -> Result<(), Error> {
     let library = client.library();
     let entities: Vec<EntityKey> = orphans.iter().map(|task| task.entity.clone()).collect();
     let snapshots = client.store().snapshots(&entities).await?;
@@ -53,13 +59,14 @@ pub(super) async fn take_over(client: &Client, lease: &Lease, orphans: Vec<Task>
             Pending { task, event: TaskEvent::TakeOver { may_repeat }, snapshot: Some(snapshot) }
         })
         .collect();
-    apply(client, lease, events).await
+    apply(client, lease, events, step).await
 }
 
 /// Applies events to stored tasks, each as it is stored now, until all are written or refused.
-async fn apply(client: &Client, lease: &Lease, changes: Vec<Pending>) -> Result<(), Error> {
+async fn apply(client: &Client, lease: &Lease, changes: Vec<Pending>, step: Step<'_>) -> Result<(), Error> {
     let mut waiting: BTreeMap<TaskId, Pending> = changes.into_iter().map(|change| (change.task.id, change)).collect();
     while !waiting.is_empty() {
+        step();
         match write_round(client, lease, &mut waiting).await {
             // What was done is not forgotten because it cannot be written down now.
             Err(error) if error.is_passing() => {
@@ -159,6 +166,12 @@ fn late(pending: &Pending, now: Timestamp) -> Option<ChangeSet> {
     let Pending { task, event, snapshot } = pending;
     let TaskEvent::End { end: AttemptEnd::Done { outcome, .. }, .. } = event else { return None };
     let snapshot = snapshot.as_ref()?;
+    // What was written before its answer was lost is not late.
+    let is_own =
+        |record: &Record| record.task == Some(task.id) && record.fence == task.fence && record.kind.final_state().is_some();
+    if snapshot.records.iter().any(is_own) {
+        return None;
+    }
     let is_known = snapshot.records.iter().any(|record| record.task == Some(task.id));
     let record = task.apply(event.clone(), now).ok()?.record?;
     is_known.then(|| carry_out::late_outcome(&record, outcome, now))
