@@ -157,6 +157,7 @@ impl format::Settings {
         if let Some(attempts) = self.engine.attempts_max {
             engine.attempts_max = attempts.get();
         }
+        engine.slow_attempts_max = self.engine.slow_attempts_max.map(std::num::NonZero::get);
         if let Some(rate) = self.engine.catch_up_per_second {
             engine.catch_up_per_second = rate.get();
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_store::port::{
@@ -244,9 +244,9 @@ impl Store for FaultyStore {
         call!(self, due_soon(&lease, until, after, limit))
     }
 
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
-        let (lease, process) = (lease.clone(), self.process);
-        call!(self, start(&lease, request) => |world, answer| {
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error> {
+        let (lease, except, process) = (lease.clone(), except.to_vec(), self.process);
+        call!(self, start_except(&lease, request, &except) => |world, answer| {
             world.observe(|ledger, moment, trace| ledger.started(moment, process, (&request, &answer), trace));
         })
     }

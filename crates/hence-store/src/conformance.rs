@@ -64,7 +64,8 @@ pub fn checks() -> Vec<Check> {
             a_batch_answers_each_change_set, time_never_goes_back_in_history, history_folds_to_the_state;
         starts: due_tasks_start_earliest_first, nothing_starts_early, a_start_raises_the_fence, an_outdated_lease_starts_nothing,
             cancelled_task_never_starts, one_task_of_an_entity_runs_at_a_time, an_awaited_answer_blocks_and_a_held_task_does_not,
-            a_wish_prevents_the_start, attempts_that_should_end_are_named, a_range_starts_fresh_tasks_beside_a_backlog,
+            a_wish_prevents_the_start, steps_that_are_left_out_keep_nobody_waiting, attempts_that_should_end_are_named,
+            a_range_starts_fresh_tasks_beside_a_backlog,
             the_look_ahead_pages_without_gaps;
         leases: beats_count_up_and_show_who_owns_what, a_free_shard_is_taken_once, many_nodes_share_the_shards,
             a_dead_node_is_replaced_at_once, a_beat_defeats_forgetting, a_node_that_stands_still_is_replaced_unless_it_is_known_to_live,

@@ -84,3 +84,8 @@ fn bad_cursor(cursor: &Cursor) -> Error {
     let shown: String = cursor.0.chars().take(40).filter(|c| !c.is_control()).collect();
     invalid(format!("`{shown}` is not where a page of this list ended"))
 }
+
+/// Steps as statements compare them: `timeline/step`; no name has a slash in it.
+pub(crate) fn step_names(steps: &[(hence_core::name::Name, hence_core::name::Name)]) -> Vec<String> {
+    steps.iter().map(|(timeline, step)| format!("{timeline}/{step}")).collect()
+}

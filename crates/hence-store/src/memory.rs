@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId, WishId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId, WishId};
 use hence_core::sabotage::{Bug, is_planted};
 use hence_core::shard::{SHARDS_MAX, Shard};
 use hence_core::task::{Task, TaskEvent, TaskState};
@@ -213,9 +213,9 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error> {
         check_start(&request)?;
-        Ok(self.with(|state| start(state, lease, &request)))
+        Ok(self.with(|state| start(state, (lease, except), &request)))
     }
 
     async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
@@ -326,7 +326,7 @@ fn is_owned(state: &State, lease: &Lease, id: TaskId) -> bool {
 /// What the planted failure F3 takes for too long.
 const LONG_RUN: SignedDuration = SignedDuration::from_secs(2);
 
-fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> {
+fn start(state: &mut State, (lease, except): (&Lease, &[(Name, Name)]), request: &StartRequest) -> Vec<Task> {
     let now = cut(request.now);
     let to = if is_planted(Bug::F32) { request.to } else { request.to.min(request.now) };
     let mut started = Vec::new();
@@ -335,7 +335,7 @@ fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> 
             break;
         }
         let is_wanted = request.from.is_none_or(|from| wake_at >= from) && is_owned(state, lease, id);
-        if is_wanted && is_first_of_entity(state, wake_at, id) {
+        if is_wanted && !is_of(state, id, except) && is_first_of_entity(state, wake_at, id) {
             let fence = Fence(state.take_fences(1));
             let task = &state.live[&id];
             let transition = task.apply(TaskEvent::Start { fence }, now).expect("a scheduled task starts under a new fence");
@@ -344,6 +344,13 @@ fn start(state: &mut State, lease: &Lease, request: &StartRequest) -> Vec<Task> 
         }
     }
     started
+}
+
+/// Whether the task is of one of these steps; an ad-hoc task is of none.
+fn is_of(state: &State, id: TaskId, steps: &[(Name, Name)]) -> bool {
+    let Some(task) = state.live.get(&id) else { return false };
+    let Some(timeline) = state.timeline_name(task.timeline) else { return false };
+    steps.iter().any(|(of, step)| *of == timeline && *step == task.step)
 }
 
 fn is_first_of_entity(state: &State, wake_at: Timestamp, id: TaskId) -> bool {

@@ -19,7 +19,7 @@ mod work;
 use std::ops::Range;
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -128,7 +128,15 @@ pub trait Store: Send + Sync {
     /// A task is started only if it is the first of its entity: nothing of that entity is running (a task whose answer is awaited is
     /// running), no scheduled task of it wakes earlier, and no wish about it is in the inbox. Held tasks do not block.
     /// At most one task of each entity, at most `limit` tasks.
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error>;
+    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
+        self.start_except(lease, request, &[]).await
+    }
+
+    /// As [`Store::start`], but no tasks of these steps, each named by its timeline and its own name: they wait where they are, so that
+    /// the others are served.
+    /// # Errors
+    /// As [`Store::start`].
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error>;
 
     /// Which of these attempts should end early, in their order: those whose task somebody asked to cancel, and those that are not
     /// under way any more under their fence, such as after an erasure.

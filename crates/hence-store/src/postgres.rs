@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind};
 use crate::ids::IdBlock;
-use crate::limits::{check_batch, check_count, check_start, check_wishes};
+use crate::limits::{check_batch, check_count, check_start, check_wishes, step_names};
 use crate::mode::OpenMode;
 use crate::port::{
     Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
@@ -343,10 +343,11 @@ impl Store for PostgresStore {
         reads!(self, Kind::Look, |connected| start::due_soon(&connected, &lease, (after, until), limit))
     }
 
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error> {
         check_start(&request)?;
         let lease = Owned::of(lease);
-        let started = writes!(self, Kind::Alone, |connected| start::start(&connected, &lease, &request))?;
+        let except = step_names(except);
+        let started = writes!(self, Kind::Alone, |connected| start::start(&connected, (&lease, &except), &request))?;
         // Two tallies for each batch.
         self.noted(if started.is_empty() { 0 } else { 2 });
         Ok(started)

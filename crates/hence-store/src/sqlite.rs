@@ -30,7 +30,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ use rusqlite::ffi;
 
 use crate::error::{Error, ErrorKind};
 use crate::ids::IdBlock;
-use crate::limits::{check_batch, check_count, check_start, check_wishes};
+use crate::limits::{check_batch, check_count, check_start, check_wishes, step_names};
 pub use crate::mode::OpenMode;
 use crate::port::{
     Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
@@ -270,10 +270,11 @@ impl Store for SqliteStore {
         reading.await
     }
 
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error> {
         check_start(&request)?;
         let lease = lease.clone();
-        self.write_call(move |connected| start::start(connected, &lease, &request)).await
+        let except = serde_json::json!(step_names(except)).to_string();
+        self.write_call(move |connected| start::start(connected, (&lease, &except), &request)).await
     }
 
     async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {

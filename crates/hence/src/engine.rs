@@ -9,6 +9,7 @@ mod attempts;
 mod beside;
 mod finish;
 mod look;
+mod places;
 mod recover;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hence_core::decide::Rules;
 use hence_core::name::EntityKey;
 use hence_core::sabotage::{Bug, is_planted};
 use hence_core::shard::Shard;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempts::{Attempts, Back};
 use self::beside::Beside;
+use self::places::Places;
 use crate::audit::Audits;
 use crate::client::Client;
 use crate::clock::{Reading, WAIT_MAX};
@@ -60,6 +63,9 @@ const GATHER: Duration = Duration::from_millis(2);
 pub struct EngineOptions {
     /// The most attempts under way at once; 64 by default.
     pub attempts_max: usize,
+    /// The most attempts at one target, mail server or handler while it keeps attempts waiting for over a second; those beyond are not
+    /// counted among the ones under way, so that it delays no other. A quarter of `attempts_max` by default.
+    pub slow_attempts_max: Option<usize>,
     /// The most starts a second of what has been due for over a minute; 200 by default.
     pub catch_up_per_second: u32,
     /// The seed of the retries' jitter; random by default.
@@ -72,7 +78,14 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { attempts_max: 64, catch_up_per_second: 200, seed: None, timing: Timing::default(), abort_when_stuck: false }
+        Self {
+            attempts_max: 64,
+            slow_attempts_max: None,
+            catch_up_per_second: 200,
+            seed: None,
+            timing: Timing::default(),
+            abort_when_stuck: false,
+        }
     }
 }
 
@@ -129,6 +142,7 @@ struct Performer {
     /// When wishes that are postponed were tried last, under a virtual clock, in real time.
     retried_at: Duration,
     audits: Audits,
+    places: Places,
     summary: Summary,
     began: Duration,
     dice: fastrand::Rng,
@@ -185,6 +199,7 @@ impl Engine {
             is_virtual: false,
             retried_at: Duration::ZERO,
             audits: Audits::new(),
+            places: Places::new(self.options.slow_attempts_max.unwrap_or(self.options.attempts_max / 4)),
             summary: Summary::default(),
             began: host.elapsed(),
             dice: fastrand::Rng::with_seed(self.options.seed.unwrap_or_else(|| host.dice())),
@@ -247,7 +262,10 @@ impl Performer {
         self.attempts.abort_lost(|owned| permits.is_owned(owned));
         self.recover().await?;
         self.watch_clock(now);
-        let elapsed = self.host().elapsed().saturating_sub(self.began);
+        let elapsed = self.elapsed();
+        let attempts = &self.attempts;
+        self.places.look(elapsed, |fence| attempts.has(fence));
+        scheduler.set_aside(self.places.aside());
         let target = reading.target.filter(|_| self.moves_clock());
         let mut actions: VecDeque<Action> = scheduler.on_event(now, Event::Woke { elapsed, target }).into();
         if stop.is_cancelled() && !*is_stop_told {
@@ -314,7 +332,8 @@ impl Performer {
 
     async fn start(&mut self, request: StartRequest) -> Result<usize, Error> {
         let now = request.now;
-        let started = self.client.store().start(&self.lease, request).await;
+        let except = self.places.full_steps(&self.client.library());
+        let started = self.client.store().start_except(&self.lease, request, &except).await;
         // Whether it was carried out is not known: what was started without an answer is looked for.
         self.is_in_doubt |= started.as_ref().is_err_and(|error| !error.definite());
         let tasks = started?;
@@ -363,12 +382,16 @@ impl Performer {
         let was_in_doubt = std::mem::replace(&mut self.is_in_doubt, true);
         let snapshots = self.snapshots(&entities).await?;
         let mut in_turn = Vec::new();
+        let (library, elapsed) = (self.client.library(), self.elapsed());
         for (task, snapshot) in tasks.into_iter().zip(snapshots) {
             let shard = Shard::of(&task.entity, self.shards);
             // A store starts in owned shards only; what it should have started elsewhere is no attempt of this node.
             let Some(epoch) = self.lease.epoch(shard) else { continue };
             let owned = OwnedShard { shard, epoch };
             self.keeper.began(shard);
+            if let Ok(rules) = Rules::of(&task, &snapshot, &library) {
+                self.places.began(task.fence, &rules.step.action.to, elapsed);
+            }
             let attempt = attempt::Attempt {
                 client: self.client.clone(),
                 dispatchers: Arc::clone(&self.dispatchers),
@@ -441,7 +464,10 @@ impl Performer {
 
     fn take_in(&mut self, back: Back) {
         let task = match back {
-            Back::Ended(ended) => return self.unwritten.push(*ended),
+            Back::Ended(ended) => {
+                self.places.ended(ended.task.fence, self.elapsed());
+                return self.unwritten.push(*ended);
+            }
             Back::Lost(task) => {
                 tracing::info!(task = %task.id, "an attempt ended because another node owns its shard");
                 task
@@ -454,6 +480,11 @@ impl Performer {
         };
         self.keeper.ended(Shard::of(&task.entity, self.shards));
         self.lost += 1;
+    }
+
+    /// The real time since the engine began.
+    fn elapsed(&self) -> Duration {
+        self.host().elapsed().saturating_sub(self.began)
     }
 
     fn host(&self) -> &Arc<dyn Host> {

@@ -1,8 +1,9 @@
 //! The scheduler: a state machine that takes an event and returns actions, and never waits.
 //!
 //! Owns when to settle the inbox, how many tasks to start and from which end of the queue, when to look ahead, when a
-//! virtual clock may move on, and in which order to stop. Leaves to others: what is owned (`ownership`), doing it and reporting
-//! back by the next event. Invariants: never more attempts than [`Limits::attempts_max`]; work that was due for longer than
+//! virtual clock may move on, and in which order to stop. Leaves to others: what is owned (`ownership`), where attempts go (`places`),
+//! doing it and reporting back by the next event. Invariants: never more attempts than [`Limits::attempts_max`], of those that count;
+//! work that was due for longer than
 //! [`BACKLOG_AGE`] is started at most at [`Limits::catch_up_per_second`], so that what is due now is served beside a backlog;
 //! a virtual clock moves only when nothing is running, waiting in the inbox or due.
 
@@ -67,6 +68,8 @@ pub(crate) enum Action {
 pub(crate) struct Scheduler {
     limits: Limits,
     running: usize,
+    /// Of those, how many are not counted.
+    aside: usize,
     is_stopping: bool,
     elapsed: Duration,
     watched_at: Duration,
@@ -82,6 +85,7 @@ impl Scheduler {
         Self {
             limits,
             running: 0,
+            aside: 0,
             is_stopping: false,
             elapsed: Duration::ZERO,
             watched_at: Duration::ZERO,
@@ -89,6 +93,11 @@ impl Scheduler {
             target: None,
             watermark: None,
         }
+    }
+
+    /// How many of the attempts under way are not counted, because their receivers keep more than their share waiting.
+    pub(crate) fn set_aside(&mut self, count: usize) {
+        self.aside = count;
     }
 
     /// What follows from an event at `now` by the store's clock.
@@ -200,7 +209,7 @@ impl Scheduler {
     }
 
     fn free(&self) -> usize {
-        self.limits.attempts_max.saturating_sub(self.running)
+        self.limits.attempts_max.saturating_sub(self.running.saturating_sub(self.aside))
     }
 }
 

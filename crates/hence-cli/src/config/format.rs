@@ -20,7 +20,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("sources", &["*"]),
     ("sources.*", &["url"]),
     ("mail", &["url", "from", "templates", "user", "password", "password_file"]),
-    ("engine", &["attempts_max", "catch_up_per_second", "renew", "lease", "takeover"]),
+    ("engine", &["attempts_max", "slow_attempts_max", "catch_up_per_second", "renew", "lease", "takeover"]),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,6 +82,7 @@ pub(super) struct Mail {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Engine {
     pub(super) attempts_max: Option<NonZeroUsize>,
+    pub(super) slow_attempts_max: Option<NonZeroUsize>,
     pub(super) catch_up_per_second: Option<NonZeroU32>,
     pub(super) renew: Option<String>,
     pub(super) lease: Option<String>,

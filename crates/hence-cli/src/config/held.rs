@@ -62,7 +62,7 @@ pub(super) fn all(file: Option<&Path>, text: Option<&str>) -> Result<Vec<Held>, 
     Ok(held.into_iter().map(|(key, (value, origin))| Held { value: masked(&key, value), key, origin }).collect())
 }
 
-fn defaults() -> [(&'static str, Value); 8] {
+fn defaults() -> [(&'static str, Value); 9] {
     let engine = EngineOptions::default();
     let seconds = |span: std::time::Duration| json!(format!("{}s", span.as_secs()));
     [
@@ -70,6 +70,7 @@ fn defaults() -> [(&'static str, Value); 8] {
         ("timelines.paths", json!(["timelines"])),
         ("mail.templates", json!("templates")),
         ("engine.attempts_max", json!(engine.attempts_max)),
+        ("engine.slow_attempts_max", json!("a quarter of attempts_max")),
         ("engine.catch_up_per_second", json!(engine.catch_up_per_second)),
         ("engine.renew", seconds(engine.timing.renew)),
         ("engine.lease", seconds(engine.timing.lease)),

@@ -17,7 +17,11 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         "`targets.app.allow_privat` is not known",
         "did you mean `allow_private`?",
     );
-    check("[engine]\nspeed = 3", "error[HNC-0321]", "known here: attempts_max, catch_up_per_second");
+    check(
+        "[engine]\nspeed = 3",
+        "error[HNC-0321]",
+        "known here: attempts_max, slow_attempts_max, catch_up_per_second, renew, lease, takeover",
+    );
     check("[store]\nurl = 'mysql:a'", "error[HNC-0320]", "write it as `sqlite:hence.db`");
     check("[targets.app]\nurl = 'https://a.example'\ntimeout = 'soon'", "`targets.app.timeout` is `soon`", "write it as `10s`");
     check("[store", "error[HNC-0320]", "hence explain HNC-0320");
@@ -80,6 +84,7 @@ fn what_holds_is_shown_with_where_it_comes_from_and_without_secrets() {
             "engine.catch_up_per_second 200 default",
             "engine.lease \"10s\" default",
             "engine.renew \"2s\" default",
+            "engine.slow_attempts_max \"a quarter of attempts_max\" default",
             "engine.takeover \"14s\" default",
             "store.url \"sqlite:hence.db\" default",
             "targets.app.secret \"(set, not shown)\" hence.toml",

@@ -149,6 +149,18 @@ pub(super) async fn a_wish_prevents_the_start(site: Arc<dyn Site>) {
     assert_eq!(ids(&bench.start(&lease, 200, 10).await), [task.id]);
 }
 
+pub(super) async fn steps_that_are_left_out_keep_nobody_waiting(site: Arc<dyn Site>) {
+    let bench = Bench { store: site.open() };
+    let left_out = bench.enrol("account/1", &[("remind", 100), ("expire", 101)]).await;
+    let other = bench.enrol("account/2", &[("expire", 102)]).await.remove(0);
+    let lease = bench.lease().await;
+    let request = StartRequest { now: at(200), from: None, to: at(200), limit: 10 };
+    let except = [("trial".parse().unwrap(), "remind".parse().unwrap()), ("other".parse().unwrap(), "expire".parse().unwrap())];
+    let started = bench.store.start_except(&lease, request, &except).await.unwrap();
+    assert_eq!(ids(&started), [other.id], "what is left out still comes first of its entity");
+    assert_eq!(ids(&bench.start(&lease, 200, 10).await), [left_out[0].id]);
+}
+
 pub(super) async fn a_range_starts_fresh_tasks_beside_a_backlog(site: Arc<dyn Site>) {
     let bench = Bench { store: site.open() };
     let all = population(&bench, 6).await;

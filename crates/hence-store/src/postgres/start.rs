@@ -56,12 +56,16 @@ pub(super) async fn due_soon(
 }
 
 /// One statement, one commit.
-pub(super) async fn start(connected: &Connected, lease: &Owned, request: &StartRequest) -> Result<Vec<Task>, Stop> {
+pub(super) async fn start(
+    connected: &Connected,
+    (lease, except): (&Owned, &Vec<String>),
+    request: &StartRequest,
+) -> Result<Vec<Task>, Stop> {
     let from = request.from.map_or(i64::MIN, micros);
     let to = micros(request.to.min(request.now));
     let now = micros(cut(request.now));
     let Owned { node, shards, epochs } = lease;
-    let rows = connected.rows(&START_START, &[node, shards, epochs, &from, &to, &(request.limit as i64), &now]).await?;
+    let rows = connected.rows(&START_START, &[node, shards, epochs, &from, &to, &(request.limit as i64), &now, except]).await?;
     assert!(rows.len() <= request.limit, "a start takes no more tasks than were asked for");
     let started: Vec<Task> = rows.iter().map(row::task).collect::<Result<_, Error>>()?;
     if started.iter().any(|task| task.state != TaskState::Running) {

@@ -33,13 +33,18 @@ pub(super) fn due_soon(
     })
 }
 
-pub(super) fn start(connected: &mut Connected, lease: &Lease, request: &StartRequest) -> Result<Vec<Task>, Error> {
+/// `except` is a JSON array of steps as `timeline/step`.
+pub(super) fn start(
+    connected: &mut Connected,
+    (lease, except): (&Lease, &str),
+    request: &StartRequest,
+) -> Result<Vec<Task>, Error> {
     if lease::epoch(connected, lease)?.is_none() {
         return Ok(Vec::new());
     }
     let from = request.from.map_or(i64::MIN, micros);
     let to = micros(request.to.min(request.now));
-    let due = connected.all(START_STARTABLE, (from, to, request.limit as i64), row::task)?;
+    let due = connected.all(START_STARTABLE, (from, to, request.limit as i64, except), row::task)?;
     if due.is_empty() {
         return Ok(due);
     }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::sites::InFile;
 
 /// What may be seen in a plan: the statement, the step of the plan, and why that is right.
-const ALLOWED: [(&str, &str, &str); 17] = [
+const ALLOWED: [(&str, &str, &str); 18] = [
     ("definition/list", "SCAN d", "a row for each version of a file: tens"),
     ("definition/list", "TEMP B-TREE", "the same tens are sorted"),
     ("inbox/list", "SCAN w", "in the order of the primary key, and ended by the limit"),
@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &str, &str); 17] = [
     ("write/newest_record", "SCAN history", "the last row of the primary key, and ended by the limit"),
     ("lease/nodes", "SCAN node", "a row for each process: a few"),
     ("lease/free", "SCAN shard", "one row"),
+    ("start/startable", "SCAN json_each", "the few steps that the caller named"),
     ("start/next_wake_at", "SCAN live USING", "the first row of the index, and ended by the limit"),
     ("upcoming/steps", "SCAN step", "a row for each step of each definition: hundreds"),
     ("upcoming/steps", "TEMP B-TREE", "the same hundreds are sorted"),

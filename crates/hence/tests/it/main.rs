@@ -7,6 +7,7 @@ mod facts;
 mod keys;
 mod late;
 mod later;
+mod slow;
 mod story;
 
 mod audit;

@@ -1,6 +1,7 @@
 -- Starts due tasks that are the first of their entity, under the lease, and gives them. Called by start. Index live_wake; live_entity and
 -- wish_entity for what blocks. The database's clock has the last word on what is due; whoever holds a row is not waited for; the
--- fence is taken for rows that are started only. $1 node, $2 shards, $3 their epochs, $4 from, $5 to, $6 limit, $7 now.
+-- fence is taken for rows that are started only. $1 node, $2 shards, $3 their epochs, $4 from, $5 to, $6 limit, $7 now,
+-- $8 steps that are left out, as timeline/step.
 with owned as materialized (
   select s.shard, s.epoch from hence.shard s
   where s.node = $1::text and exists (select 1 from unnest($2::smallint[], $3::bigint[]) as n (shard, epoch)
@@ -13,6 +14,7 @@ due as materialized (
     and not exists (select 1 from hence.live o where o.entity = l.entity
       and (o.state in (1, 3) or (o.state = 0 and (o.wake_at, o.id) < (l.wake_at, l.id))))
     and not exists (select 1 from hence.wish w where w.entity = l.entity)
+    and not exists (select 1 from hence.step s where s.id = l.step and s.timeline || '/' || s.name = any($8::text[]))
   order by l.wake_at, l.id limit $6::bigint for update of l skip locked),
 numbered as materialized (
   select d.id, nextval('hence.fence') as fence from due d order by d.wake_at, d.id),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use hence_core::name::{EntityKey, Fence, TaskId};
+use hence_core::name::{EntityKey, Fence, Name, TaskId};
 use hence_core::task::Task;
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_store::port::{
@@ -135,9 +135,9 @@ impl Store for Wire {
         call!(self.due_soon(&lease, until, after, limit))
     }
 
-    async fn start(&self, lease: &Lease, request: StartRequest) -> Result<Vec<Task>, Error> {
-        let lease = lease.clone();
-        call!(self.start(&lease, request))
+    async fn start_except(&self, lease: &Lease, request: StartRequest, except: &[(Name, Name)]) -> Result<Vec<Task>, Error> {
+        let (lease, except) = (lease.clone(), except.to_vec());
+        call!(self.start_except(&lease, request, &except))
     }
 
     async fn attempts_to_stop(&self, attempts: &[(TaskId, Fence)]) -> Result<Vec<TaskId>, Error> {
