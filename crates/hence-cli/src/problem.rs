@@ -146,6 +146,7 @@ impl From<hence::Error> for Problem {
             ErrorKind::Refused { code: code @ "HNC-0326", problem } => {
                 Self::new(code, problem, Exit::Usage).help("mend `[engine]`; without these keys safe spans hold")
             }
+            ErrorKind::Refused { code: code @ "HNC-0314", problem } => Self::usage(code, problem),
             ErrorKind::Refused { code, problem } => Self::new(code, problem, Exit::Conflict),
             ErrorKind::NotFound(what) => Self::not_found(format!("{what} is not known"))
                 .help("list what is known with `hence upcoming` and `hence history`"),

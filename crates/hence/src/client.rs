@@ -25,7 +25,7 @@ use crate::host::{Host, machine};
 use crate::under_way::UnderWay;
 
 pub use operate::CancelAnswer;
-pub use tell::{Enrolment, Telling, Told};
+pub use tell::{Enrolment, TOLD_BYTES_MAX, Telling, Told};
 
 /// Tells and asks. See the module.
 #[derive(Clone)]

@@ -32,7 +32,7 @@ mod engine;
 pub mod simulation;
 
 pub use audit::{AuditMode, AuditReport, Finding, FindingKind, Healing};
-pub use client::{CancelAnswer, Client, Enrolment, Telling, Told};
+pub use client::{CancelAnswer, Client, Enrolment, TOLD_BYTES_MAX, Telling, Told};
 pub use engine::{Engine, EngineOptions, Summary};
 pub use error::{Error, ErrorKind};
 pub use facts::{FactReader, FactReaders, Row, SqliteReader};

@@ -238,3 +238,16 @@ fn enrolment_says_what_cannot_be_planned_yet() {
     let told = folder.json(&["enrol", "visit", "visit/4", "--facts", r#"{"a": {"at": "2100-01-01T10:00Z"}}"#]);
     assert_eq!(told["not_planned"], serde_json::json!([]));
 }
+
+#[test]
+fn what_is_told_has_a_limit() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", FACTS]);
+    folder.write("big.json", &format!(r#"{{"text": "{}"}}"#, "x".repeat(300_000)));
+    folder.refused(&["event", "account/42", "account.paid", "--data", "@big.json"], 2, "error[HNC-0314]");
+    assert_eq!(folder.json(&["upcoming"])["items"].as_array().unwrap().len(), 2);
+    folder.write("fits.json", &format!(r#"{{"text": "{}"}}"#, "x".repeat(200_000)));
+    folder.done(&["event", "account/42", "account.paid", "--data", "@fits.json"]);
+    let table = folder.done(&["history", "account/42"]);
+    assert!(table.lines().all(|line| line.len() < 1_000), "a cell is cut where it would fill screens");
+}

@@ -14,6 +14,9 @@ use super::Client;
 use crate::error::Error;
 use crate::settle;
 
+/// The most bytes of JSON that one telling may carry as facts, data or action: what is more belongs into the application's own store.
+pub const TOLD_BYTES_MAX: usize = 256 * 1024;
+
 /// How many wishes are accepted in one transaction.
 const BATCH: usize = 1000;
 
@@ -90,6 +93,24 @@ impl Telling {
         Self::of(Wish::Schedule { entity, key, due_at, action })
     }
 
+    /// Refuses one that carries more than it may.
+    fn check_size(&self) -> Result<(), Error> {
+        let carried: Vec<&Value> = match &self.wish {
+            Wish::Enrol { facts, .. } | Wish::PutFacts { facts, .. } => vec![facts],
+            Wish::Event { data, facts, .. } => vec![data, facts],
+            Wish::Schedule { action, .. } => vec![action],
+        };
+        let mut written = Counted(0);
+        for value in carried {
+            serde_json::to_writer(&mut written, value).expect("a value has text keys, and counting cannot fail");
+        }
+        if written.0 <= TOLD_BYTES_MAX {
+            return Ok(());
+        }
+        let problem = format!("what was told of {} has {} bytes, {TOLD_BYTES_MAX} are allowed", self.wish.entity(), written.0);
+        Err(Error::Refused { code: "HNC-0314", problem })
+    }
+
     fn of(wish: Wish) -> Self {
         Self { wish, at: None, key: None }
     }
@@ -129,6 +150,20 @@ pub enum Told {
     },
 }
 
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Client {
     /// Tells one thing. When this returns it is durable; what became of it is the answer.
     /// # Errors
@@ -156,8 +191,10 @@ impl Client {
 
     /// Tells many things, in order; one answer for each.
     /// # Errors
-    /// The store cannot be written: the batches before are durable, the others are not.
+    /// The store cannot be written: the batches before are durable, the others are not. [`Error::Refused`]: one carries more than
+    /// [`TOLD_BYTES_MAX`]; nothing was told.
     pub async fn tell_many(&self, tellings: Vec<Telling>) -> Result<Vec<Told>, Error> {
+        tellings.iter().try_for_each(Telling::check_size)?;
         let mut answers = Vec::with_capacity(tellings.len());
         for batch in tellings.chunks(BATCH) {
             answers.extend(self.tell_batch(batch).await?);
