@@ -29,9 +29,11 @@ pub use view::{
     Count, CountOf, CountSpan, CountsFilter, Cursor, EntityFilter, EntitySummary, HistoryFilter, HistoryOrder, HistoryRow, Page,
     PageRequest, Postponed, TaskOrigin, TaskView, Totals, UpcomingFilter,
 };
-pub use work::{Acceptance, ClockSetting, Conflict, InboxEntry, NewWish, StartRequest, StoreIdentity, StoredDefinition, Written};
+pub use work::{
+    Acceptance, ClockSetting, Conflict, InboxEntry, NewWish, StartRequest, Statement, StoreIdentity, StoredDefinition, Written,
+};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The most change sets, wishes, tasks, rows or ids that one call takes or gives; more is [`crate::ErrorKind::Invalid`].
 pub const BATCH_MAX: usize = 10_000;
@@ -65,6 +67,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Invalid`: more than [`BATCH_MAX`] wishes, or a key longer than [`KEY_BYTES_MAX`].
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error>;
+
+    /// The statement by which a program accepts this wish within a transaction of its own, on its own connection to the database that the
+    /// store lives in: committed and rolled back with it. A key that was used for something else makes it fail.
+    /// # Errors
+    /// `Invalid`: the store lives in no database that others have transactions in, or the key is too long.
+    fn statement(&self, wish: &NewWish, now: Timestamp) -> Result<Statement, Error> {
+        let _ = (wish, now);
+        Err(Error::new(ErrorKind::Invalid, "this store has no statement for transactions of other programs"))
+    }
 
     /// Up to `limit` wishes of the inbox, oldest first; with `lease` only those about entities of its shards. None about an entity whose
     /// wishes are postponed until after `ready_at`.

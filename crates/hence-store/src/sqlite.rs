@@ -42,8 +42,8 @@ use crate::limits::{check_batch, check_count, check_start, check_wishes, step_na
 pub use crate::mode::OpenMode;
 use crate::port::{
     Acceptance, Beat, ClockSetting, Count, CountsFilter, EntityFilter, EntitySummary, HistoryFilter, HistoryRow, InboxEntry,
-    Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, Store, StoreIdentity, StoredDefinition, TaskView,
-    Totals, UpcomingFilter, Written,
+    Lease, NewWish, OwnedShard, Ownership, Page, PageRequest, StartRequest, Statement, Store, StoreIdentity, StoredDefinition,
+    TaskView, Totals, UpcomingFilter, Written,
 };
 use connection::Connected;
 use lease::HeldLock;
@@ -74,13 +74,21 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// How large the file may become; beyond that, writing fails as on a full disk.
     pub file_bytes_max: Option<u64>,
+    /// Whether a store may be made in a file that holds the tables of another program. Where one was made, it is opened in any case.
+    pub is_shared: bool,
 }
 
 impl SqliteOptions {
     /// The default settings for that mode.
     pub fn new(mode: OpenMode) -> Self {
         // 10 s: a commit takes milliseconds, so whoever holds the lock longer than that is stuck and should be named.
-        Self { mode, synchronous: Synchronous::Full, busy_timeout: Duration::from_secs(10), file_bytes_max: None }
+        Self {
+            mode,
+            synchronous: Synchronous::Full,
+            busy_timeout: Duration::from_secs(10),
+            file_bytes_max: None,
+            is_shared: false,
+        }
     }
 }
 
@@ -108,13 +116,15 @@ impl SqliteStore {
         }
         let writer = if options.mode == OpenMode::ReadOnly {
             let reader = Connected::reader(path, &options)?;
-            if schema::check(&reader)? != schema::SCHEMA_VERSION {
-                return Err(Error::new(ErrorKind::Missing, "the store has an older schema: open it once for writing"));
+            match schema::check(&reader, options.is_shared)? {
+                0 => return Err(Error::new(ErrorKind::Missing, "there is no store in the file")),
+                schema::SCHEMA_VERSION => {}
+                _ => return Err(Error::new(ErrorKind::Missing, "the store has an older schema: open it once for writing")),
             }
             None
         } else {
             let mut connected = Connected::writer(path, &options)?;
-            schema::migrate(&mut connected, options.mode)?;
+            schema::migrate(&mut connected, options.mode, options.is_shared)?;
             Some(Writer::begin(connected)?)
         };
         Ok(Self {
@@ -201,6 +211,11 @@ impl Store for SqliteStore {
     async fn accept(&self, wishes: Vec<NewWish>, now: Timestamp) -> Result<Vec<Acceptance>, Error> {
         check_wishes(&wishes)?;
         self.write_call(move |connected| inbox::accept(connected, &wishes, now)).await
+    }
+
+    fn statement(&self, wish: &NewWish, now: Timestamp) -> Result<Statement, Error> {
+        check_wishes(std::slice::from_ref(wish))?;
+        Ok(inbox::statement(wish, now))
     }
 
     async fn wishes(&self, lease: Option<&Lease>, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {

@@ -214,20 +214,20 @@ fn lateness(connection: &Connection, options: &Options) -> Result<Found> {
     Ok(Found { tasks: count, took: began.stop(), lateness })
 }
 
-const OUR_DUE: &str = "select l.id, l.due_at, l.entity, l.step, b.timeline, t.facts from live l indexed by live_wake
-    cross join body b on b.id = l.id cross join timeline t on t.id = b.timeline
+const OUR_DUE: &str = "select l.id, l.due_at, l.entity, l.step, b.timeline, t.facts from hence_live l indexed by hence_live_wake
+    cross join hence_body b on b.id = l.id cross join hence_timeline t on t.id = b.timeline
     where l.state = 0 and l.wake_at <= ?1 order by l.wake_at limit ?2";
-const OUR_START: &str = "update live set state = 1, fence = ?2, started_at = ?3, attempt = attempt + 1
+const OUR_START: &str = "update hence_live set state = 1, fence = ?2, started_at = ?3, attempt = attempt + 1
     where id = ?1 and state = 0 and fence < ?2";
-const OUR_DELETE: &str = "delete from live where id = ?1 and fence = ?2 and state = 1";
+const OUR_DELETE: &str = "delete from hence_live where id = ?1 and fence = ?2 and state = 1";
 const OUR_RECORD: &str =
-    "insert into history (written_at, at, kind, entity, timeline, task, step, key, occurrence, due_at, started_at,
+    "insert into hence_history (written_at, at, kind, entity, timeline, task, step, key, occurrence, due_at, started_at,
     fence, attempt, outcome, reason) values (?1, ?1, 4, ?2, ?3, ?4, ?5, null, '', ?6, ?1, ?7, 1, 'done', ?8)";
 const OUR_ENDED: &str =
-    "insert into history (written_at, at, kind, entity, timeline, task, step, key, occurrence, due_at, started_at,
+    "insert into hence_history (written_at, at, kind, entity, timeline, task, step, key, occurrence, due_at, started_at,
     fence, attempt, outcome, reason) values (?1, ?1, 3, ?2, ?3, null, ?4, null, '', null, null, 0, 0, null, ?5)";
-const OUR_TIMELINE: &str = "update timeline set status = 1 where id = ?1";
-const OUR_ENTITY: &str = "update entity set version = version + 1, idle_since = ?2 where id = ?1";
+const OUR_TIMELINE: &str = "update hence_timeline set status = 1 where id = ?1";
+const OUR_ENTITY: &str = "update hence_entity set version = version + 1, idle_since = ?2 where id = ?1";
 
 /// W2 on a store that Hence has seeded, by statements alone.
 pub(super) fn drain_our_tables(options: &Options, folder: &Path) -> Result<Found> {

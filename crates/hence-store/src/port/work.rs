@@ -63,6 +63,15 @@ pub struct NewWish {
     pub key: Option<String>,
 }
 
+/// A statement that another program runs on its own connection, within its own transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text, with one parameter.
+    pub sql: &'static str,
+    /// The value of that parameter: a text.
+    pub value: String,
+}
+
 /// What became of a wish that was handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {

@@ -2,10 +2,10 @@
 //!
 //! | filter | index |
 //! |---|---|
-//! | task | `history_task` |
-//! | entity | `history_entity` |
-//! | kinds that are all rarer ones | `history_kind`, one list for each kind |
-//! | timeline or step | `history_step`, one list for each step that fits |
+//! | task | `hence_history_task` |
+//! | entity | `hence_history_entity` |
+//! | kinds that are all rarer ones | `hence_history_kind`, one list for each kind |
+//! | timeline or step | `hence_history_step`, one list for each step that fits |
 //! | none, or kinds that most records are of | the primary key |
 //!
 //! Records are numbered in the order of writing and their instants never fall, so a range of time is a range of numbers: it is found

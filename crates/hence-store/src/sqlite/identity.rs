@@ -19,7 +19,7 @@ const IDS_RESERVED_MIN: usize = 1024;
 pub(super) fn identity(connected: &mut Connected) -> Result<StoreIdentity, Error> {
     let store_id = connected.find(IDENTITY_STORE, [], |row| column(row, 0))?;
     let store_id = store_id.ok_or_else(|| corrupt("the store has no identity"))?;
-    let found = schema::check(connected)?;
+    let found = schema::check(connected, true)?;
     debug_assert!(found <= SCHEMA_VERSION);
     Ok(StoreIdentity { store_id, schema_version: found, shards: 1 })
 }

@@ -9,11 +9,11 @@ use super::connection::Connected;
 use super::counter;
 use super::entity;
 use super::row::{self, column};
-use super::statement::{INBOX_EXPIRE_KEYS, INBOX_FIND_KEY, INBOX_INSERT, INBOX_LIST, INBOX_OF_ENTITY, INBOX_PUT_KEY};
+use super::statement::{INBOX_EXPIRE_KEYS, INBOX_FIND_KEY, INBOX_INSERT, INBOX_LIST, INBOX_OF_ENTITY, INBOX_PUT_KEY, INBOX_TELL};
 use crate::error::Error;
 use crate::format::micros;
 use crate::limits::KEY_KEPT;
-use crate::port::{Acceptance, InboxEntry, NewWish};
+use crate::port::{Acceptance, InboxEntry, NewWish, Statement};
 use crate::tallies::Tallies;
 
 pub(super) fn accept(connected: &mut Connected, wishes: &[NewWish], now: Timestamp) -> Result<Vec<Acceptance>, Error> {
@@ -47,6 +47,24 @@ fn accept_one(connected: &mut Connected, new: &NewWish, now: Timestamp, tallies:
         connected.run(INBOX_PUT_KEY, (key, id, entity, hash.as_slice(), micros(now)))?;
     }
     Ok(Acceptance::Accepted { id: WishId(id), is_duplicate: false })
+}
+
+/// The statement by which another program puts this wish within a transaction of its own; it is committed and rolled back with that.
+pub(super) fn statement(new: &NewWish, now: Timestamp) -> Statement {
+    let body = write_wish(&new.wish);
+    let hash: String = Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut document = serde_json::json!({
+        "entity": new.wish.entity().to_string(),
+        "at": micros(new.at),
+        "actor": new.actor,
+        "body": body,
+        "accepted_at": micros(now),
+    });
+    if let Some(key) = &new.key {
+        document["key"] = key.as_str().into();
+        document["hash"] = hash.into();
+    }
+    Statement { sql: INBOX_TELL, value: document.to_string() }
 }
 
 pub(super) fn list(connected: &mut Connected, ready_at: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, Error> {

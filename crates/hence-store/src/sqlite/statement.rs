@@ -11,12 +11,15 @@ macro_rules! statements {
 statements! {
     IDENTITY_STORE = "identity/store";
     IDENTITY_CREATE = "identity/create";
+    IDENTITY_SCHEMA = "identity/schema";
+    IDENTITY_SET_SCHEMA = "identity/set_schema";
     IDENTITY_SET_CLOCK = "identity/set_clock";
     IDENTITY_TAKE_NUMBERS = "identity/take_numbers";
     DEFINITION_PUT = "definition/put";
     DEFINITION_AGAIN = "definition/again";
     DEFINITION_LIST = "definition/list";
     INBOX_INSERT = "inbox/insert";
+    INBOX_TELL = "inbox/tell";
     INBOX_LIST = "inbox/list";
     INBOX_OF_ENTITY = "inbox/of_entity";
     INBOX_DELETE = "inbox/delete";
@@ -96,8 +99,9 @@ statements! {
 }
 
 /// The migrations in order; the first one makes schema 1.
-pub(crate) const MIGRATIONS: [&str; 3] = [
+pub(crate) const MIGRATIONS: [&str; 4] = [
     include_str!("../../sql/sqlite/migrations/0001_first.sql"),
     include_str!("../../sql/sqlite/migrations/0002_nodes.sql"),
     include_str!("../../sql/sqlite/migrations/0003_postponed.sql"),
+    include_str!("../../sql/sqlite/migrations/0004_tell.sql"),
 ];

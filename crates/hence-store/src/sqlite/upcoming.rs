@@ -2,9 +2,9 @@
 //!
 //! | filter | index | the rest is looked at row by row |
 //! |---|---|---|
-//! | entity | `live_entity` (entity, due_at) | an entity has few tasks |
-//! | states without `scheduled` | `live_owned` (state, due_at), one list for each state | few tasks run, wait for an answer or are held |
-//! | all others | `live_step` (step, due_at), one list for each step that fits timeline, step and type | nothing but states |
+//! | entity | `hence_live_entity` (entity, due_at) | an entity has few tasks |
+//! | states without `scheduled` | `hence_live_owned` (state, due_at), one list for each state | few tasks run, wait for an answer or are held |
+//! | all others | `hence_live_step` (step, due_at), one list for each step that fits timeline, step and type | nothing but states |
 //!
 //! The lists of several states or steps are merged; each gives at most one page.
 

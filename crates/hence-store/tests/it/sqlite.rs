@@ -41,11 +41,11 @@ fn a_newer_schema_is_refused_before_any_write() {
     let site = InFile::new();
     drop(site.store());
     let meddler = Connection::open(site.path()).unwrap();
-    meddler.pragma_update(None, "user_version", 1000).unwrap();
+    meddler.execute("update hence_store set schema_version = 1000", []).unwrap();
     drop(meddler);
     let before = std::fs::read(site.path()).unwrap();
     for mode in [OpenMode::Create, OpenMode::Existing, OpenMode::ReadOnly] {
-        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 3 });
+        assert_eq!(refused(&site, mode), ErrorKind::NewerSchema { found: 1000, known: 4 });
     }
     assert_eq!(std::fs::read(site.path()).unwrap(), before);
 }
@@ -222,10 +222,11 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
     let of = entity("account/1");
     bench.store.accept(vec![event(&of, "one"), event(&of, "two"), event(&of, "three")], at(0)).await.unwrap();
     let meddler = Connection::open(site.path()).unwrap();
-    meddler.execute("update wish set body = ?1 where id = 1", ["{\"wish\":\"from_the_future\"}"]).unwrap();
-    let other = meddler
-        .query_row("select replace(body, 'account/1', 'account/2') from wish where id = 2", [], |row| row.get::<_, String>(0));
-    meddler.execute("update wish set body = ?1 where id = 2", [other.unwrap()]).unwrap();
+    meddler.execute("update hence_wish set body = ?1 where id = 1", ["{\"wish\":\"from_the_future\"}"]).unwrap();
+    let other = meddler.query_row("select replace(body, 'account/1', 'account/2') from hence_wish where id = 2", [], |row| {
+        row.get::<_, String>(0)
+    });
+    meddler.execute("update hence_wish set body = ?1 where id = 2", [other.unwrap()]).unwrap();
     let wishes = bench.store.wishes(None, at(0), 10).await.unwrap();
     let InboxEntry::Unreadable { id, entity: about, text, problem } = &wishes[0] else { panic!("{:?}", wishes[0]) };
     assert_eq!((about, text.as_str()), (&of, "{\"wish\":\"from_the_future\"}"));
@@ -247,7 +248,7 @@ async fn a_damaged_row_is_an_error_and_no_panic() {
     let task = bench.enrol("account/1", &[("remind", 100)]).await.remove(0);
     bench.enrol("account/2", &[("remind", 100)]).await;
     let meddler = Connection::open(site.path()).unwrap();
-    meddler.execute("update body set reason = '{' where id = ?1", [task.id.0]).unwrap();
+    meddler.execute("update hence_body set reason = '{' where id = ?1", [task.id.0]).unwrap();
     assert_eq!(bench.store.task(task.id).await.unwrap_err().kind(), &ErrorKind::Corrupt);
     assert_eq!(bench.store.snapshots(&[entity("account/1")]).await.unwrap_err().kind(), &ErrorKind::Corrupt);
     assert_eq!(bench.store.snapshots(&[entity("account/2")]).await.unwrap()[0].live.len(), 1, "others can be read");
@@ -311,7 +312,7 @@ async fn a_free_shard_cannot_be_taken_from_under_a_lock() {
     let (one, two) = (site.store(), site.store());
     own_all(&one, "one").await;
     let meddler = Connection::open(site.path()).unwrap();
-    meddler.execute_batch("update shard set holder = null").unwrap();
+    meddler.execute_batch("update hence_shard set holder = null").unwrap();
     assert_eq!(own_all(&two, "two").await.shards, []);
     drop(one);
     assert_eq!(own_all(&two, "two").await.shards.len(), 1);

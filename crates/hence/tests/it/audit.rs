@@ -156,8 +156,8 @@ async fn each_difference_is_found_healed_and_then_no_difference() {
     let filter = UpcomingFilter { entity: Some(account(2)), ..UpcomingFilter::default() };
     let first = world.client.store().upcoming(&filter, PageRequest::first(1)).await.unwrap().items[0].id;
     let store = Connection::open(world.folder.path().join("hence.db")).unwrap();
-    assert_eq!(store.execute("delete from live where id = ?1", [first.0]), Ok(1));
-    assert_eq!(store.execute("delete from body where id = ?1", [first.0]), Ok(1));
+    assert_eq!(store.execute("delete from hence_live where id = ?1", [first.0]), Ok(1));
+    assert_eq!(store.execute("delete from hence_body where id = ?1", [first.0]), Ok(1));
     assert_eq!(world.ahead(2).await.len(), 1);
     let expected = |result: &Healing| {
         [

@@ -1,6 +1,6 @@
--- Entities by their written form. Called by entities. Unique index on key; index live_entity. ?1 behind this, ?2 from this on,
+-- Entities by their written form. Called by entities. Unique index on key; index hence_live_entity. ?1 behind this, ?2 from this on,
 -- ?3 before this, ?4 limit.
-select e.key, e.version, (select min(l.due_at) from live l where l.entity = e.id), e.erase_at,
-  p.since, (select count(*) from wish w where w.entity = e.id), p.tries, p.try_at, p.code, p.message
-from entity e left join postponed p on p.entity = e.id
+select e.key, e.version, (select min(l.due_at) from hence_live l where l.entity = e.id), e.erase_at,
+  p.since, (select count(*) from hence_wish w where w.entity = e.id), p.tries, p.try_at, p.code, p.message
+from hence_entity e left join hence_postponed p on p.entity = e.id
 where e.key > ?1 and e.key >= ?2 and e.key < ?3 order by e.key limit ?4;

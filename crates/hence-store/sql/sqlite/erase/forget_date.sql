@@ -1,2 +1,2 @@
 -- The erasure is done. Called by erase. Primary key. ?1 entity.
-update entity set erase_at = null where id = ?1;
+update hence_entity set erase_at = null where id = ?1;

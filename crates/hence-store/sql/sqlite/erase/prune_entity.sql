@@ -1,2 +1,2 @@
 -- Forgets an entity. Called by prune. Primary key. ?1 entity.
-delete from entity where id = ?1;
+delete from hence_entity where id = ?1;

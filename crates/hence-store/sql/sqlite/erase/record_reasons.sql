@@ -1,2 +1,2 @@
--- The reasons of an entity's records. Called by erase. Index history_entity. ?1 entity.
-select seq, reason from history where entity = ?1;
+-- The reasons of an entity's records. Called by erase. Index hence_history_entity. ?1 entity.
+select seq, reason from hence_history where entity = ?1;

@@ -1,2 +1,2 @@
 -- Replaces the reason of a task and drops its action. Called by erase. Primary key. ?1 id, ?2 reason.
-update body set reason = ?2, action = null where id = ?1;
+update hence_body set reason = ?2, action = null where id = ?1;

@@ -1,2 +1,2 @@
 -- Takes numbers of a sequence and gives the last one. Called for ids, fences and definitions. ?1 the sequence, ?2 how many.
-update sequence set last = last + ?2 where name = ?1 returning last;
+update hence_sequence set last = last + ?2 where name = ?1 returning last;

@@ -1,2 +1,2 @@
 -- Frees what a forgotten node owned. Called by forget. A row for each shard. ?1 node.
-update shard set holder = null where holder = ?1;
+update hence_shard set holder = null where holder = ?1;

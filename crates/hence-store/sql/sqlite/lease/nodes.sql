@@ -1,2 +1,2 @@
 -- All nodes. Called by beat and ownership. Primary key, in order.
-select name, beat, joined_at, beaten_at, is_leaving, notice from node order by name;
+select name, beat, joined_at, beaten_at, is_leaving, notice from hence_node order by name;

@@ -1,3 +1,3 @@
 -- Only sqlite: PostgreSQL has many shards.
 -- Who owns a shard. Called by beat, ownership and all that need a lease. Primary key. ?1 shard.
-select epoch, holder from shard where number = ?1;
+select epoch, holder from hence_shard where number = ?1;

@@ -1,6 +1,6 @@
 -- Nodes that beat, and the one shard. The old lease was no more than who took it last; fences and epochs go on.
 
-create table node (
+create table hence_node (
   name text primary key,
   beat integer not null,
   joined_at integer not null,
@@ -9,11 +9,11 @@ create table node (
   notice text                 -- what people should know of it
 ) without rowid;
 
-create table shard (
+create table hence_shard (
   number integer primary key,
   epoch integer not null,
   holder text                 -- a node; null while it is free
 );
-insert into shard (number, epoch, holder) values (0, 0, null);
+insert into hence_shard (number, epoch, holder) values (0, 0, null);
 
-drop table lease;
+drop table hence_lease;

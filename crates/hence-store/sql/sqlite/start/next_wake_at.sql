@@ -1,2 +1,2 @@
--- When the next scheduled task may start. Called by totals. Index live_wake, its first row.
-select wake_at from live indexed by live_wake where state = 0 order by wake_at, id limit 1;
+-- When the next scheduled task may start. Called by totals. Index hence_live_wake, its first row.
+select wake_at from hence_live indexed by hence_live_wake where state = 0 order by wake_at, id limit 1;

@@ -1,5 +1,5 @@
--- Running tasks whose answer should have come. Called by overdue_answers. Index live_answer. ?1 now, ?2 limit.
+-- Running tasks whose answer should have come. Called by overdue_answers. Index hence_live_answer. ?1 now, ?2 limit.
 select l.id, b.timeline, e.key, coalesce(b.key, s.name), b.occurrence, l.due_at, l.wake_at, l.state, l.fence, l.started_at,
   l.attempt, l.takeovers, l.flags, b.created_at, b.reason, b.action
-from live l indexed by live_answer cross join body b on b.id = l.id cross join entity e on e.id = l.entity cross join step s on s.id = l.step
+from hence_live l indexed by hence_live_answer cross join hence_body b on b.id = l.id cross join hence_entity e on e.id = l.entity cross join hence_step s on s.id = l.step
 where l.state = 3 and l.wake_at <= ?1 order by l.wake_at, l.id limit ?2;

@@ -1,2 +1,2 @@
 -- Whose a timeline is and what it is called. Called by write. Primary key. ?1 id.
-select entity, name from timeline where id = ?1;
+select entity, name from hence_timeline where id = ?1;

@@ -38,8 +38,8 @@ async fn tear_out(hence: &HenceWorld, accounts: std::ops::Range<i64>) {
     for account in accounts {
         let filter = UpcomingFilter { entity: Some(entity(account)), ..UpcomingFilter::default() };
         for task in hence.client.store().upcoming(&filter, PageRequest::first(10)).await.unwrap().items {
-            assert_eq!(store.execute("delete from live where id = ?1", [task.id.0]), Ok(1));
-            assert_eq!(store.execute("delete from body where id = ?1", [task.id.0]), Ok(1));
+            assert_eq!(store.execute("delete from hence_live where id = ?1", [task.id.0]), Ok(1));
+            assert_eq!(store.execute("delete from hence_body where id = ?1", [task.id.0]), Ok(1));
         }
     }
 }
