@@ -53,6 +53,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Build a program that uses sqlx and Hence on one SQLite file, and run it
+    BesideSqlx,
     /// Run the simulator: `--seed N`, `--seeds A..B`, `--bugs`; `--help` lists the rest
     #[command(disable_help_flag = true)]
     Sim {
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Chore::Tidy { rule } => tidy::run(&root, rule.as_deref()),
         Chore::Bench { options } => proof::bench(&root, &options),
         Chore::Crash { options } => proof::crash(&root, &options),
+        Chore::BesideSqlx => proof::beside_sqlx(&root),
         Chore::Docs { check } => reference::run(&root, "", check),
         Chore::Sim { arguments } => gate::simulate(&root, &arguments),
         Chore::Schema { check } => reference::run(&root, ".schema.json", check),

@@ -28,6 +28,27 @@ impl NameError {
     }
 }
 
+/// A text that is parsed where such a name is wanted.
+macro_rules! parsed_from_text {
+    ($($name:ident)*) => {$(
+        impl TryFrom<&str> for $name {
+            type Error = NameError;
+            fn try_from(text: &str) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+    )*};
+}
+
+parsed_from_text! { Name EntityKey EventName }
+
 /// A name in a definition: a lower-case letter, then lower-case letters, digits and `_`; 1..=64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);

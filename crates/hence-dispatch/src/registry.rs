@@ -40,6 +40,11 @@ impl Dispatchers {
         self.by_kind.insert(dispatcher.carries().to_owned(), dispatcher);
     }
 
+    /// The dispatchers, by the kind they carry.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Dispatcher>> {
+        self.by_kind.values()
+    }
+
     /// The kinds that can be carried, in alphabetical order.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.by_kind.keys().map(String::as_str)

@@ -3,6 +3,7 @@
 //! Telling is durable when the call returns, whether an engine runs or not: the wish is in the inbox first and carried out at once
 //! where that is possible. Operating on a task is the conditional write itself and answers at once. Cloning is cheap.
 
+mod ask;
 mod late;
 mod operate;
 mod tell;
@@ -24,10 +25,15 @@ use crate::facts::FactReaders;
 use crate::host::{Host, machine};
 use crate::under_way::UnderWay;
 
+pub use ask::Because;
 pub use operate::CancelAnswer;
 pub use tell::{Enrolment, TOLD_BYTES_MAX, Telling, Told};
 
-/// Tells and asks. See the module.
+/// Tells and asks: what [`Hence`](crate::Hence) is used as, or by itself where an engine runs elsewhere ([`Builder::client`]).
+///
+/// Telling is durable when the call returns. Cloning is cheap.
+///
+/// [`Builder::client`]: crate::Builder::client
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -49,6 +55,15 @@ struct Shared {
 
 impl Client {
     /// A client of this store. `actor` is kept with everything it tells, such as `app` or `cli:anna`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// use std::sync::Arc;
+    /// let client = hence::Client::open(Arc::new(hence::store::MemoryStore::new()), hence::FactReaders::default(), "app").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be read, or a definition in it cannot.
     pub async fn open(store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Self, Error> {
@@ -86,7 +101,18 @@ impl Client {
         Ok(client)
     }
 
-    /// The store.
+    /// The store: lists over many entities, page by page.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// use hence::store::port::{PageRequest, UpcomingFilter};
+    /// let all = client.store().upcoming(&UpcomingFilter::default(), PageRequest::first(50)).await?;
+    /// assert!(all.items.is_empty() && all.next.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
@@ -104,6 +130,17 @@ impl Client {
     }
 
     /// Asks a virtual clock to move to `target`, and wakes an engine of this process.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// use hence::jiff::{SignedDuration, Timestamp};
+    /// let client = hence::Hence::builder().virtual_clock(Timestamp::UNIX_EPOCH).client().await?;
+    /// client.advance(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24)).await?;
+    /// assert_eq!(client.now().await?, Timestamp::UNIX_EPOCH, "an engine moves it there");
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// As [`Clock::advance`].
     pub async fn advance(&self, target: Timestamp) -> Result<(), Error> {
@@ -156,6 +193,17 @@ impl Client {
     /// Checks a document and makes it the version that new enrolments follow; doing so twice changes nothing.
     ///
     /// Entities that are enrolled already keep the version that they were enrolled with.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// let problems = client.put_definition("[timeline]").await.unwrap_err();
+    /// let hence::ErrorKind::Definition(problems) = problems else { unreachable!() };
+    /// assert!(problems.iter().any(|problem| problem.message.contains("name")));
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::Definition`]: every problem of the document; nothing was stored.
     pub async fn put_definition(&self, source: &str) -> Result<Arc<Definition>, Error> {
@@ -174,6 +222,15 @@ impl Client {
     }
 
     /// Loads every definition of the store anew.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// client.reload().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be read, or a definition in it cannot: it was written by a newer release.
     pub async fn reload(&self) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hence_store::Store;
 use hence_store::port::ClockSetting;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::host::{Host, machine};
@@ -24,6 +25,8 @@ pub struct Clock {
     host: Arc<dyn Host>,
     /// Microseconds of what was shown last to this process.
     shown: Arc<AtomicI64>,
+    /// Raised when an engine of this process has moved a virtual clock.
+    moved: Arc<Notify>,
 }
 
 /// What the clock shows.
@@ -44,7 +47,7 @@ impl Clock {
     /// The clock of this store, as a process on that host reads it.
     pub(crate) fn on(host: Arc<dyn Host>, store: Arc<dyn Store>) -> Self {
         let shown = Arc::new(AtomicI64::new(host.wall().as_microsecond()));
-        Self { store, host, shown }
+        Self { store, host, shown, moved: Arc::default() }
     }
 
     /// What it shows now, whole microseconds.
@@ -106,7 +109,37 @@ impl Clock {
     /// Lets a virtual clock show `now`; only the engine does this, on the way to the target.
     pub(crate) async fn step(&self, now: Timestamp, target: Timestamp) -> Result<(), Error> {
         self.shown.store(now.as_microsecond(), Ordering::Relaxed);
-        Ok(self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?)
+        self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?;
+        self.moved.notify_waiters();
+        Ok(())
+    }
+
+    /// Ends once the clock is at that instant or later: a virtual one when an engine of this process has moved it there, and so has done what
+    /// was due before; only a virtual one is waited for.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::{SignedDuration, Timestamp};
+    /// let hence = hence::Hence::builder().virtual_clock(Timestamp::UNIX_EPOCH).start().await?;
+    /// let tomorrow = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24);
+    /// hence.advance(tomorrow).await?;
+    /// hence.clock().arrived(tomorrow).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn arrived(&self, at: Timestamp) -> Result<(), Error> {
+        loop {
+            let mut moved = std::pin::pin!(self.moved.notified());
+            // Listens from here on, so that a move between the reading and the waiting is heard.
+            moved.as_mut().enable();
+            if self.read().await?.now >= at {
+                return Ok(());
+            }
+            moved.await;
+        }
     }
 }
 

@@ -58,6 +58,12 @@ const LOOK: SignedDuration = SignedDuration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(2);
 
 /// What an engine keeps to.
+///
+/// ```
+/// let mut options = hence::EngineOptions::default();
+/// options.attempts_max = 8;
+/// let builder = hence::Hence::builder().engine(options);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
@@ -100,7 +106,23 @@ pub struct Summary {
     pub taken_over: u64,
 }
 
-/// Makes happen what is due.
+/// Makes happen what is due. [`Hence`](crate::Hence) has one beside the program; by itself it is for those that run it as they like:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hence::Error> {
+/// use hence::dispatch::{Dispatchers, Log};
+/// use hence::{Engine, EngineOptions};
+///
+/// let client = hence::Hence::builder().client().await?;
+/// let dispatchers = Dispatchers::new().with(std::sync::Arc::new(Log));
+/// let stop = tokio_util::sync::CancellationToken::new();
+/// stop.cancel();
+/// let summary = Engine::new(client, dispatchers, EngineOptions::default()).run(stop).await?;
+/// assert_eq!(summary.started, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Engine {
     client: Client,
     dispatchers: Arc<Dispatchers>,

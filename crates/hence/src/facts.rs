@@ -62,6 +62,12 @@ impl FactReader for SqliteReader {
 }
 
 /// All places that facts can be read from.
+///
+/// ```
+/// use std::sync::Arc;
+/// let readers = hence::FactReaders::default().with_database("app", Arc::new(hence::SqliteReader::new("app.db")));
+/// let builder = hence::Hence::builder().facts(readers);
+/// ```
 #[derive(Clone, Default)]
 pub struct FactReaders {
     databases: BTreeMap<String, Arc<dyn FactReader>>,

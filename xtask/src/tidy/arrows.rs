@@ -24,6 +24,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("chat-batch", &[]),
     // `hence demo` plays the example, on a server of its own if asked to.
     ("hence-cli", &["hence-server", "hence", "chat", "hence-servers"]),
+    // Programs that embed it.
+    ("embedding", &["hence"]),
+    ("beside-sqlx", &["hence"]),
     // Measures the library, and the built binary as a process.
     ("hence-proof", &["hence"]),
 ];

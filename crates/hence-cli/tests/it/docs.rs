@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::runner::{Engine, Folder, Ran};
 
 /// What is not run here, because the gate or the reader's machine does it.
-const ELSEWHERE: [&str; 4] = ["git clone ", "cd hence", "cargo xtask ci", "cargo build --release"];
+const ELSEWHERE: [&str; 5] = ["git clone ", "cd hence", "cargo xtask ci", "cargo build --release", "cargo run -p embedding "];
 /// What stands for a command that builds first, or that is smaller here.
 const INSTEAD: [(&str, &str); 1] = [("cargo run --release -- demo", "hence demo --accounts 120")];
 

@@ -11,6 +11,19 @@ use crate::error::Error;
 impl Client {
     /// Everything that holds back a task that is due, what must end first coming first; nothing for one that is not due, or that starts
     /// at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// assert!(client.delays(&task).await?.is_empty(), "it is not due yet");
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be read.
     pub async fn delays(&self, task: &Task) -> Result<Vec<Delay>, Error> {

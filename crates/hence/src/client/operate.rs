@@ -16,7 +16,7 @@ use crate::settle;
 /// How often a write is tried again because another came first.
 const TRIES_MAX: usize = 16;
 
-/// What a cancel came to (G13).
+/// What a cancel came to (G13). See [`Client::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelAnswer {
     /// No attempt ever starts.
@@ -34,6 +34,20 @@ pub enum CancelAnswer {
 
 impl Client {
     /// Cancels a task.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// let answer = client.cancel(task.id, "the customer called us").await?;
+    /// assert_eq!(answer, hence::CancelAnswer::Cancelled);
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`], or the store cannot be written.
     pub async fn cancel(&self, id: TaskId, text: &str) -> Result<CancelAnswer, Error> {
@@ -48,6 +62,20 @@ impl Client {
     }
 
     /// Lets a task wait for a person.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// client.hold(task.id, "ask the customer first").await?;
+    /// client.release(task.id, "asked").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: it is not scheduled; or the store cannot be written.
     pub async fn hold(&self, id: TaskId, text: &str) -> Result<Task, Error> {
@@ -55,6 +83,20 @@ impl Client {
     }
 
     /// Lets a held task go on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// let refused = client.release(task.id, "it is not held").await;
+    /// assert!(matches!(refused, Err(hence::ErrorKind::Refused { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: it is not held; or the store cannot be written.
     pub async fn release(&self, id: TaskId, text: &str) -> Result<Task, Error> {
@@ -62,6 +104,20 @@ impl Client {
     }
 
     /// Makes a waiting or held task due now; a final one is done once more, as a new task that is linked to it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// client.run_now(task.id, "the customer is on the phone").await?;
+    /// assert!(client.upcoming("order/7").await?[0].due_at < due_at);
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: it is running; or the store cannot be written.
     pub async fn run_now(&self, id: TaskId, text: &str) -> Result<(), Error> {
@@ -75,6 +131,20 @@ impl Client {
     }
 
     /// Gives a waiting task another instant.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// let later = due_at + SignedDuration::from_hours(1);
+    /// assert_eq!(client.reschedule(task.id, later, "as asked").await?.due_at, later);
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: it is running or final; or the store cannot be written.
     pub async fn reschedule(&self, id: TaskId, due_at: Timestamp, text: &str) -> Result<Task, Error> {
@@ -87,6 +157,22 @@ impl Client {
     /// that the step says.
     ///
     /// An answer that comes too late changes nothing and is kept in history as such.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// // No attempt is under way: what is said under an outdated fence is refused.
+    /// let done = "done".parse()?;
+    /// let refused = client.complete(task.id, task.fence, done, serde_json::Value::Null).await;
+    /// assert!(matches!(refused, Err(hence::ErrorKind::Refused { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`]: the fence is outdated, the task is final, or the step does not say that word; or the store
     /// cannot be written.

@@ -6,7 +6,7 @@ use hence_core::carry_out::WishResult;
 use hence_core::name::{EntityKey, EventName, Name, WishId};
 use hence_core::task::Task;
 use hence_core::wish::Wish;
-use hence_store::port::{Acceptance, NewWish};
+use hence_store::port::{Acceptance, NewWish, Statement};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -21,6 +21,15 @@ pub const TOLD_BYTES_MAX: usize = 256 * 1024;
 const BATCH: usize = 1000;
 
 /// One entity to enrol.
+///
+/// ```
+/// # fn main() -> Result<(), hence::Error> {
+/// let enrolment = hence::Enrolment::new("trial".parse()?, "account/42".parse()?)
+///     .given("created_at".parse()?, "2026-03-02T09:00:00Z".parse().expect("an instant"))
+///     .facts(serde_json::json!({ "account": { "email": "ann@example.com" } }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Enrolment {
@@ -55,7 +64,16 @@ impl Enrolment {
     }
 }
 
-/// Something to tell.
+/// Something to tell. See [`Client::tell`].
+///
+/// ```
+/// # fn main() -> Result<(), hence::Error> {
+/// use hence::{Enrolment, Telling};
+/// let enrolment = Enrolment::new("trial".parse()?, "account/42".parse()?);
+/// let telling = Telling::enrol(enrolment).key("signup-42").at("2026-03-02T09:00:00Z".parse().expect("an instant"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Telling {
@@ -166,6 +184,18 @@ impl std::io::Write for Counted {
 
 impl Client {
     /// Tells one thing. When this returns it is durable; what became of it is the answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// use hence::{Telling, Told};
+    /// let paid = Telling::event("account/42".parse()?, "account.paid".parse()?, serde_json::Value::Null, serde_json::Value::Null);
+    /// client.tell(paid.clone().key("payment-7")).await?;
+    /// assert_eq!(client.tell(paid.key("payment-7")).await?, Told::Duplicate);
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be written, or the key was used for something else.
     pub async fn tell(&self, telling: Telling) -> Result<Told, Error> {
@@ -173,14 +203,147 @@ impl Client {
         Ok(told.into_iter().next().unwrap_or(Told::Accepted))
     }
 
-    /// Schedules one task without a definition; see [`Telling::schedule`].
+    /// Enrols an entity now, with what is known of it: an object of objects by group, or null.
+    ///
+    /// More can be said with [`Telling::enrol`]: instants, when it happened, and a key that makes telling it twice the same as once.
+    ///
+    /// ```
+    /// # use hence::{Hence, Told};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// let client = Hence::builder()
+    ///     .definition(
+    ///         r#"
+    ///         [timeline]
+    ///         name = "welcome"
+    ///         entity = "account"
+    ///         anchor = "created_at"
+    ///         [step.greet]
+    ///         due = "1 day"
+    ///         do = { handler = "greet" }
+    ///         "#,
+    ///     )
+    ///     .client()
+    ///     .await?;
+    /// let told = client.enrol("welcome", "account/42", serde_json::Value::Null).await?;
+    /// assert_eq!(told, Told::CarriedOut);
+    /// assert_eq!(client.upcoming("account/42").await?[0].step.as_str(), "greet");
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
-    /// The store cannot be written. An action that cannot be carried out is the answer [`Told::Refused`].
-    pub async fn schedule(&self, entity: EntityKey, key: Name, due_at: Timestamp, action: Value) -> Result<Told, Error> {
-        self.tell(Telling::schedule(entity, key, due_at, action)).await
+    /// The store cannot be written, or a name is none. What cannot be carried out is the answer [`Told::Refused`].
+    pub async fn enrol<T, E>(&self, timeline: T, entity: E, facts: Value) -> Result<Told, Error>
+    where
+        T: TryInto<Name>,
+        E: TryInto<EntityKey>,
+        Error: From<T::Error> + From<E::Error>,
+    {
+        self.tell(Telling::enrol(Enrolment::new(timeline.try_into()?, entity.try_into()?).facts(facts))).await
+    }
+
+    /// Tells that something happened to an entity now; `data` is an object that the event carries, or null.
+    ///
+    /// More can be said with [`Telling::event`]: facts, when it happened, and a key.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// client.event("account/42", "account.paid", serde_json::json!({ "plan": "small" })).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    /// # Errors
+    /// As [`Client::enrol`].
+    pub async fn event<E, N>(&self, entity: E, name: N, data: Value) -> Result<Told, Error>
+    where
+        E: TryInto<EntityKey>,
+        N: TryInto<EventName>,
+        Error: From<E::Error> + From<N::Error>,
+    {
+        self.tell(Telling::event(entity.try_into()?, name.try_into()?, data, Value::Null)).await
+    }
+
+    /// Schedules one task without a definition; see [`Telling::schedule`].
+    ///
+    /// ```
+    /// # use hence::jiff::{SignedDuration, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// let tomorrow = client.now().await? + SignedDuration::from_hours(24);
+    /// client.schedule("order/7", "call_back", tomorrow, serde_json::json!({ "handler": "call" })).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    /// # Errors
+    /// As [`Client::enrol`].
+    pub async fn schedule<E, K>(&self, entity: E, key: K, due_at: Timestamp, action: Value) -> Result<Told, Error>
+    where
+        E: TryInto<EntityKey>,
+        K: TryInto<Name>,
+        Error: From<E::Error> + From<K::Error>,
+    {
+        self.tell(Telling::schedule(entity.try_into()?, key.try_into()?, due_at, action)).await
+    }
+
+    /// The statement that tells this within a transaction of your own, on your own connection to the SQLite file that the store shares:
+    /// it is told when you commit, and was never told when you roll back.
+    ///
+    /// Made before the transaction begins, run once in it. While your transaction holds the file's write lock, everything else that tells
+    /// or operates waits for it. After the commit an engine of another process looks within a second; [`Client::wake`] makes one of this
+    /// process look at once. What became of it is in the history. The number of changed rows that a driver gives for it means nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.db");
+    /// let mut app = rusqlite::Connection::open(&path)?;
+    /// app.execute_batch("create table account (id integer primary key)")?;
+    /// let hence = hence::Hence::builder().sqlite(&path).client().await?;
+    ///
+    /// let paid = hence::Telling::event("account/42".parse()?, "account.paid".parse()?, serde_json::Value::Null, serde_json::Value::Null);
+    /// let statement = hence.statement(paid).await?;
+    /// let transaction = app.transaction()?;
+    /// transaction.execute("insert into account (id) values (42)", [])?;
+    /// transaction.execute(statement.sql, [&statement.value])?;
+    /// transaction.commit()?;
+    /// hence.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    /// # Errors
+    /// The store is not one in an SQLite file, cannot be read, or the key is too long. Running the statement fails when its key was used for
+    /// something else (HNC-0307).
+    pub async fn statement(&self, telling: Telling) -> Result<Statement, Error> {
+        let now = self.now().await?;
+        let wish =
+            NewWish { wish: telling.wish, at: telling.at.unwrap_or(now), actor: self.actor().to_owned(), key: telling.key };
+        Ok(self.store().statement(&wish, now)?)
+    }
+
+    /// Lets an engine of this process look at once for what others told, such as after a commit of a [`Client::statement`].
+    pub fn wake(&self) {
+        self.told().notify_one();
     }
 
     /// The task without a definition that waits, runs or is held for the entity under that key; the one scheduled last.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # use hence::jiff::SignedDuration;
+    /// # let client = hence::Hence::builder().client().await?;
+    /// # let due_at = client.now().await? + SignedDuration::from_hours(24);
+    /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
+    /// # let task = client.upcoming("order/7").await?.remove(0);
+    /// let waits = client.scheduled(&"order/7".parse()?, &"call".parse()?).await?;
+    /// assert_eq!(waits.map(|waits| waits.id), Some(task.id));
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be read.
     pub async fn scheduled(&self, entity: &EntityKey, key: &Name) -> Result<Option<Task>, Error> {
@@ -190,6 +353,18 @@ impl Client {
     }
 
     /// Tells many things, in order; one answer for each.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// use hence::Telling;
+    /// let facts = |id: u32| Ok(Telling::facts(format!("account/{id}").parse()?, serde_json::json!({ "account": { "plan": "small" } })));
+    /// let told = client.tell_many((1..=3).map(facts).collect::<Result<_, hence::Error>>()?).await?;
+    /// assert_eq!(told.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be written: the batches before are durable, the others are not. [`Error::Refused`]: one carries more than
     /// [`TOLD_BYTES_MAX`]; nothing was told.
@@ -231,6 +406,15 @@ impl Client {
     /// Carries out what others left in the inbox, at most `limit` wishes; how many were carried out.
     ///
     /// Wishes about an entity whose facts cannot be read stay there and are tried again later; `store().entities` lists them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hence::Error> {
+    /// # let client = hence::Hence::builder().client().await?;
+    /// assert_eq!(client.settle(100).await?, 0, "all that was told is carried out");
+    /// # Ok(())
+    /// # }
+    /// ```
     /// # Errors
     /// The store cannot be read or written.
     pub async fn settle(&self, limit: usize) -> Result<usize, Error> {

@@ -198,8 +198,8 @@ async fn webhooks_and_mails_carry_it_and_another_process_sees_it() {
         let other = Client::open(place.other, FactReaders::default(), "other").await.unwrap();
         let webhook = json!({ "webhook": "app", "path": "/a{b}", "data": { "n": 1 } });
         let mail = json!({ "email": "hello", "to": "ann@example.com", "data": { "name": "{Ann}" } });
-        other.schedule(entity(), "hook".parse().unwrap(), at(DUE), webhook).await.unwrap();
-        other.schedule(entity(), "mail".parse().unwrap(), at(DUE), mail).await.unwrap();
+        other.schedule(entity(), "hook", at(DUE), webhook).await.unwrap();
+        other.schedule(entity(), "mail", at(DUE), mail).await.unwrap();
         world.advance("2026-03-03T10:00:00Z").await;
         assert_eq!(world.history().await, ["2026-03-03T09:00:00Z hook done", "2026-03-03T09:00:00Z mail done"]);
         let request = server.requests().pop().unwrap();

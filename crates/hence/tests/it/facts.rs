@@ -258,8 +258,7 @@ async fn wishes_that_wait_are_tried_again_no_sooner_than_they_say() {
         moving.clock().advance(at("2026-03-02T09:00:00.000001Z")).await.unwrap();
         assert_eq!(world.client.settle(10).await.unwrap(), 0);
         assert_eq!(asked(&world), 1);
-        let other = "account/7".parse().unwrap();
-        world.client.schedule(other, "call".parse().unwrap(), at("2026-04-01T09:00:00Z"), json!({ "log": "x" })).await.unwrap();
+        world.client.schedule("account/7", "call", at("2026-04-01T09:00:00Z"), json!({ "log": "x" })).await.unwrap();
         assert_eq!(asked(&world), 1);
         // Once it has come, it is tried once, and waits longer.
         let first = postponed(&world).await.unwrap();

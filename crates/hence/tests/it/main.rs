@@ -3,6 +3,7 @@
 
 mod adhoc;
 mod cancel;
+mod embedding;
 mod facts;
 mod keys;
 mod late;
