@@ -293,3 +293,32 @@ async fn one_denied_address_denies_the_name() {
     assert_eq!(resolved(Reach::Public, mixed).await, [false, false, true]);
     assert_eq!(resolved(Reach::Private, mixed).await, [true, false, true]);
 }
+
+#[path = "../../../fuzz/runner.rs"]
+mod runner;
+
+/// By `fuzz/runner.rs`: what is let through is where it says it is.
+#[test]
+fn any_address_is_denied_or_public_and_no_path_leaves_its_target() {
+    let base = Url::parse("https://example.com/below").unwrap();
+    let scratch = std::env::temp_dir();
+    runner::hunt("url", scratch.to_str().unwrap(), |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(url) = checked_url(&text, PUBLIC) {
+            let literal = match url.host() {
+                Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+                Some(url::Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+                _ => None,
+            };
+            assert!(literal.is_none_or(|address| check_address(address, Reach::Public).is_ok()), "{url}");
+            assert!(url.username().is_empty() && url.password().is_none(), "{url}");
+            assert_eq!(checked_url(url.as_str(), PUBLIC), Ok(url.clone()), "what is dialled would be let through again");
+        }
+        if let Ok(url) = joined(&base, &text) {
+            assert!(url.as_str().starts_with("https://example.com/below/"), "{url}");
+            assert_eq!(Url::parse(url.as_str()).unwrap(), url, "it is read as it was written");
+        }
+        let segment = path_segment(&text);
+        assert!(segment.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'), "{segment}");
+    });
+}

@@ -13,6 +13,7 @@ mod examples;
 mod expression;
 mod expression_limits;
 mod expression_page;
+mod fuzz;
 mod hostile;
 mod hostile_corpus;
 mod hours;

@@ -211,9 +211,33 @@ fn row(cells: impl Iterator<Item = (Column, Value)>, is_text: bool) -> Result<Ro
 }
 
 #[cfg(test)]
+#[path = "../../../../../../fuzz/runner.rs"]
+mod runner;
+
+#[cfg(test)]
 mod tests {
     //! Goal: a quote that is not closed is found where it is opened. Method: texts and lines.
-    use super::unclosed_quote;
+    use std::path::Path;
+
+    use hence::core::definition::Definition;
+
+    use super::{csv, json_lines, runner, unclosed_quote};
+
+    /// By `fuzz/runner.rs`: whatever is in a file, each row is on one of its lines.
+    #[test]
+    fn any_file_of_rows_is_refused_or_read_line_by_line() {
+        let trial = "[timeline]\nname = \"trial\"\nentity = \"account\"\nanchor = \"created_at\"\n[facts.account]\n\
+            fields = { email = \"string?\", n = \"int?\" }\n[step.a]\ndue = \"1 day\"\ndo = { log = \"x\" }\n";
+        let definition = Definition::load(trial).unwrap().definition;
+        let scratch = std::env::temp_dir();
+        runner::hunt("rows", scratch.to_str().unwrap(), |bytes| {
+            let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
+            let rows = csv(Path::new("rows.csv"), bytes, &definition).unwrap_or_default();
+            for (line, _) in rows.iter().chain(&json_lines(bytes, &definition)) {
+                assert!((1..=lines).contains(line), "line {line} of {lines}");
+            }
+        });
+    }
 
     #[test]
     fn a_quote_that_is_never_closed_is_found_on_its_line() {
