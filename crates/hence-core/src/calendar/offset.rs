@@ -75,6 +75,8 @@ impl Offset {
             .checked_add(SignedDuration::from_millis(span.get_milliseconds()))?
             .checked_add(SignedDuration::from_micros(span.get_microseconds()))?
             .checked_add(SignedDuration::from_nanos(span.get_nanoseconds()))?;
+        // What cannot be written in words could be neither shown nor hashed.
+        with_elapsed(Span::new(), elapsed)?;
         Some(Self(Kind::Span {
             years: span.get_years(),
             months: span.get_months(),

@@ -114,7 +114,7 @@ impl Client {
     /// # client.schedule("order/7", "call", due_at, serde_json::json!({ "handler": "call" })).await?;
     /// # let task = client.upcoming("order/7").await?.remove(0);
     /// client.run_now(task.id, "the customer is on the phone").await?;
-    /// assert!(client.upcoming("order/7").await?[0].due_at < due_at);
+    /// assert!(client.upcoming("order/7").await?[0].wake_at < due_at);
     /// # Ok(())
     /// # }
     /// ```
