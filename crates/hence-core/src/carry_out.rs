@@ -5,6 +5,7 @@
 //! carry negative numbers until [`ChangeSet::number`] gives them real ones, so that everything here stays pure.
 
 mod adhoc;
+mod again;
 mod enrol;
 mod settle;
 
@@ -12,13 +13,15 @@ use jiff::Timestamp;
 
 use crate::history::{Record, RecordKind};
 use crate::library::Library;
-use crate::name::{Name, TaskId, TimelineId, WishId};
+use crate::name::{Name, TimelineId, WishId};
 use crate::plan::{EndedTask, SeenEvent};
 use crate::reason::Reason;
 use crate::task::{Refused, Task, TaskEvent, TaskState, Transition};
 use crate::timeline::{ChangeSet, EntitySnapshot, TaskWrite, Timeline};
 use crate::value::Facts;
 use crate::wish::{StoredWish, Wish};
+
+pub use again::{RunAgain, run_again};
 
 /// What a wish came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,35 +110,6 @@ fn with_origin(task: &Task, event: TaskEvent) -> TaskEvent {
         }
         other => other,
     }
-}
-
-/// A new task that does what an ended one did, at once; linked to it by its reason. `action` is that of an ad-hoc task.
-pub fn run_again(
-    snapshot: &EntitySnapshot,
-    ended: &Record,
-    action: Option<serde_json::Value>,
-    actor: &str,
-    now: Timestamp,
-) -> ChangeSet {
-    let mut changes = ChangeSet::new(snapshot.entity.clone());
-    changes.planned_from = Some(snapshot.version);
-    let Some(step) = ended.step.clone() else { return changes };
-    let base = ended.occurrence.split_once('#').map_or(ended.occurrence.as_str(), |(base, _)| base);
-    let is_same = |record: &&Record| record.timeline == ended.timeline && record.step == ended.step;
-    let before = snapshot.records.iter().filter(is_same).filter(|record| record.kind.final_state().is_some()).count();
-    let task = ended.task.map_or_else(String::new, |task| task.to_string());
-    let wanted = crate::plan::Wanted {
-        step,
-        occurrence: format!("{base}#{}", before + 1),
-        due_at: now,
-        reason: Reason::Person { actor: actor.to_owned(), text: format!("run {task} again") },
-    };
-    let timeline = ended.timeline.unwrap_or(TimelineId(0));
-    let mut task = crate::reconcile::task_of(wanted, TaskId(-1), (timeline, &snapshot.entity), now);
-    task.timeline = ended.timeline;
-    task.action = action;
-    changes.created.push(task);
-    changes
 }
 
 /// That an attempt, of which this record tells, was answered when it was over: nothing else changes, and what the answer carried is not

@@ -2,14 +2,15 @@
 //!
 //! [`plan`] is a pure function of the definition, what is known, what was told and what already ended. Enrolling, an event, an
 //! outcome, a changed fact, preview and simulation all call it, so a forecast cannot differ from what is done. It does not look at
-//! the waiting tasks but for one thing: an occurrence that is waiting or running is still the current one of its recurrence.
+//! the waiting tasks but for two things: an occurrence that is waiting or running is still the current one of its recurrence, and what
+//! a person has had run again is not planned beside it.
 //! Leaves to others: comparing with what is stored (`reconcile`), deciding at the moment of firing (`decide`).
 
 mod again;
 mod recurring;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -24,6 +25,8 @@ use crate::task::Task;
 use crate::timeline::Timeline;
 use crate::value::{Facts, Value};
 
+pub use again::base_of;
+pub(crate) use again::next_run;
 pub use told::{ShiftError, shift_of};
 
 /// Everything a plan follows from.
@@ -257,15 +260,13 @@ impl<'a> Planner<'a> {
             };
             return self.leave_out(step, String::new(), None, reason);
         }
-        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        // What a person had run again may end the same way once more: that is followed already.
+        let mut followed: BTreeSet<&str> = BTreeSet::new();
         for task in matching {
-            let again = seen.entry(task.occurrence.as_str()).or_default();
-            *again += 1;
-            let key = match (*again, task.occurrence.as_str()) {
-                (1, occurrence) => occurrence.to_owned(),
-                (again, "") => format!("#{again}"),
-                (again, occurrence) => format!("{occurrence}#{again}"),
-            };
+            let key = again::base_of(&task.occurrence);
+            if !followed.insert(key) {
+                continue;
+            }
             let (anchor_at, from) = match clock {
                 FollowClock::Finished => (task.finished_at, "ended"),
                 FollowClock::Due => (task.due_at, "was due"),
@@ -281,7 +282,7 @@ impl<'a> Planner<'a> {
                 rule: rule.clone(),
                 steps,
             };
-            let found = self.instances(step, anchor_at, &key, &reason);
+            let found = self.instances(step, anchor_at, key, &reason);
             self.take(step, found);
         }
     }
@@ -327,6 +328,11 @@ impl<'a> Planner<'a> {
         self.first_due.entry(&step.name).or_insert(at);
         if let Some(task) = ended {
             let text = format!("{} {}", task.id, task.outcome);
+            return self.leave_out(step, wanted.occurrence, Some(task.due_at), Reason::Note { text });
+        }
+        let is_run_again = |task: &&Task| task.step == wanted.step && again::is_run_again(&task.occurrence, &wanted.occurrence);
+        if let Some(task) = self.input.live.iter().find(is_run_again) {
+            let text = format!("a person had it run again, as {}", task.id);
             return self.leave_out(step, wanted.occurrence, Some(task.due_at), Reason::Note { text });
         }
         let withdrawn = self.input.ended.iter().filter(is_same).count();

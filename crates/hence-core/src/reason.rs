@@ -13,7 +13,7 @@ impl Reason {
     /// Whether a person, or a program in its own name, wanted it so.
     pub fn is_of_person(&self) -> bool {
         match self {
-            Self::Person { .. } => true,
+            Self::Person { .. } | Self::RunAgain { .. } => true,
             Self::Moved { because, .. } => because.is_of_person(),
             _ => false,
         }

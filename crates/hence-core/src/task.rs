@@ -261,6 +261,9 @@ pub enum Refused {
         /// What was wanted of it.
         wanted: &'static str,
     },
+    /// What is to be run again is ahead already.
+    #[error("it is ahead already, as {0}")]
+    Ahead(TaskId),
 }
 
 impl Task {

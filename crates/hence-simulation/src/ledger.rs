@@ -337,7 +337,7 @@ impl Ledger {
             self.demand(is_first, "G9", || format!("{} is a second `{}` of {timeline}", task.id, task.step));
         }
         self.demand(task.state == TaskState::Scheduled, "G11", || format!("{} begins as {}", task.id, task.state));
-        let is_persons = matches!(task.reason, Reason::Person { .. });
+        let is_persons = task.reason.is_of_person();
         let known = Known { task: task.clone(), end: None, starts: Vec::new(), asked: 0, is_persons, waits_between: false };
         self.tasks.insert(task.id, known);
     }

@@ -54,5 +54,5 @@ fn first(place: Place<'_>, recurrence: &Recurrence, start: &Start) -> Option<Occ
 /// again a `~`.
 fn nominal_text<'k>(key: &'k str, prefix: &str) -> Option<&'k str> {
     let own = if prefix.is_empty() { key } else { key.strip_prefix(prefix)?.strip_prefix('/')? };
-    Some(super::again::base_of(own.split_once('#').map_or(own, |(own, _)| own)))
+    Some(super::again::base_of(own))
 }

@@ -99,7 +99,7 @@ pub enum Reason {
     Before {
         /// That step.
         step: String,
-        /// In which way it came first: `is due`, `started`, `ended`.
+        /// In which way it comes first: `is due`, `was due`, `started`, `ended`.
         how: String,
         /// When.
         at: Timestamp,
@@ -137,6 +137,15 @@ pub enum Reason {
     },
     /// A person, or a program in its own name, decided.
     Person {
+        /// Who.
+        actor: String,
+        /// In their words; may be empty.
+        text: String,
+    },
+    /// A person, or a program in its own name, wanted an ended task done once more.
+    RunAgain {
+        /// The task that had ended.
+        task: i64,
         /// Who.
         actor: String,
         /// In their words; may be empty.

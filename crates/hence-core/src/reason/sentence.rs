@@ -60,6 +60,9 @@ impl Reason {
             },
             Self::NodeLost { fence } => format!("its engine was lost in the middle of the attempt (fence {fence})"),
             Self::Person { actor, text } => by_person("asked for by", actor, text),
+            Self::RunAgain { task, actor, text } => {
+                by_person(&format!("what {} did once more, asked for by", TaskId(*task)), actor, text)
+            }
             Self::AdHoc { actor, text } => by_person("scheduled by", actor, text),
             Self::Unplanned { cause, because } => {
                 format!("no longer wanted after {}: {}", happened(cause), because.sentence(zone))

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use hence_core::calendar::Zone;
-use hence_core::carry_out::{self, WishResult};
+use hence_core::carry_out::{self, RunAgain, WishResult};
 use hence_core::definition::Definition;
+use hence_core::history::{Record, RecordKind};
 use hence_core::library::Library;
-use hence_core::name::{EntityKey, Fence, WishId};
+use hence_core::name::{EntityKey, Fence, TaskId, WishId};
 use hence_core::reason::Reason;
-use hence_core::task::{AttemptEnd, TaskEvent};
-use hence_core::timeline::EntitySnapshot;
+use hence_core::task::{AttemptEnd, Refused, TaskEvent};
+use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_core::wish::{StoredWish, Wish};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -62,11 +63,15 @@ impl World {
         self.next_wish += 1;
         let now = at(told);
         let mut carried = carry_out::carry_out(&self.snapshot, &[stored], &Value::Null, &self.library, now);
-        let count = i64::try_from(carried.changes.numbers_wanted()).unwrap();
-        carried.changes.number(self.next_id);
-        self.next_id += count;
-        self.snapshot.apply(&carried.changes);
+        self.write(carried.changes);
         carried.results.remove(0).1
+    }
+
+    fn write(&mut self, mut changes: ChangeSet) {
+        let count = i64::try_from(changes.numbers_wanted()).unwrap();
+        changes.number(self.next_id);
+        self.next_id += count;
+        self.snapshot.apply(&changes);
     }
 
     /// The waiting tasks, by step.
@@ -293,6 +298,123 @@ fn where_a_person_put_a_task_it_stays_until_an_event_cancels_it() {
     assert_eq!(world.tasks(), ["expire 2026-05-01T08:00:00Z scheduled", "remind 2026-03-27T13:00:00Z scheduled"]);
     world.tell("2026-03-11T09:00:00Z", event("account.paid", Value::Null, Value::Null));
     assert_eq!(world.tasks(), Vec::<String>::new());
+}
+
+/// Ends a live task of that step, started at the same instant, with this outcome; which task that was.
+fn end(world: &mut World, step: &str, now: &str, outcome: &str) -> TaskId {
+    let task = world.snapshot.live.iter().find(|task| task.step.as_str() == step).cloned().unwrap();
+    let fence = Fence(task.fence.0 + 1);
+    let begun = task.apply(TaskEvent::Start { fence }, at(now)).unwrap().task;
+    world.snapshot.live.retain(|other| other.id != begun.id);
+    world.snapshot.live.push(begun.clone());
+    let reason = Reason::Note { text: "a test".to_owned() };
+    let end = match outcome {
+        "failed" => AttemptEnd::Failed { reason },
+        word => AttemptEnd::Done { outcome: word.parse().unwrap(), reason },
+    };
+    let event = TaskEvent::End { fence, end };
+    let changes = carry_out::finish(&world.snapshot, &begun, event, &world.library, at(now)).unwrap();
+    world.write(changes);
+    task.id
+}
+
+fn run_again(world: &mut World, task: TaskId, now: &str) -> Result<(), Refused> {
+    let is_end = |record: &&Record| record.task == Some(task) && record.kind.final_state().is_some();
+    let ended = world.snapshot.records.iter().find(is_end).cloned().unwrap();
+    let again = RunAgain { ended: &ended, action: None, actor: "anna", text: "it was broken" };
+    let changes = carry_out::run_again(&world.snapshot, again, &world.library, at(now))?;
+    world.write(changes);
+    Ok(())
+}
+
+const FOLLOWED: &str = r#"
+[timeline]
+name = "trial"
+entity = "account"
+anchor = "created_at"
+[facts.account]
+fields = { email = "string?", timezone = "string?", status = "string?" }
+[step.expire]
+due = "1 day"
+do = { log = "{entity}" }
+says = ["deactivated"]
+[step.tell]
+after = "expire:deactivated"
+due = "1 day"
+do = { log = "{entity}" }
+[step.alarm]
+after = "expire:failed"
+do = { log = "{entity}" }
+"#;
+
+#[test]
+fn what_is_run_again_is_followed_only_where_it_ends_otherwise() {
+    let mut world = World::new(FOLLOWED);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    let first = end(&mut world, "expire", "2026-03-03T09:00:00Z", "failed");
+    end(&mut world, "alarm", "2026-03-03T09:00:00Z", "done");
+    assert_eq!(world.kinds(), ["enrolled", "failed", "done", "ended"]);
+
+    run_again(&mut world, first, "2026-03-04T09:00:00Z").unwrap();
+    assert_eq!(world.tasks(), ["expire 2026-03-04T09:00:00Z scheduled"]);
+    let asked = world.snapshot.records.last().unwrap();
+    assert_eq!((asked.kind.as_str(), asked.task), ("run_asked", Some(world.snapshot.live[0].id)));
+    let said = format!("what {first} did once more, asked for by anna: it was broken");
+    assert_eq!(asked.reason.sentence(&Zone::utc()), said);
+    assert_eq!(world.snapshot.timelines[0].status.as_str(), "active");
+
+    // The same end once more: the alarm has been given.
+    let second = end(&mut world, "expire", "2026-03-04T10:00:00Z", "failed");
+    assert_eq!(world.tasks(), Vec::<String>::new());
+    run_again(&mut world, second, "2026-03-05T09:00:00Z").unwrap();
+    let third = end(&mut world, "expire", "2026-03-05T09:00:00Z", "deactivated");
+    assert_eq!(world.tasks(), ["tell 2026-03-06T09:00:00Z scheduled"]);
+
+    // What follows waits already, and stays where it is.
+    run_again(&mut world, third, "2026-03-05T10:00:00Z").unwrap();
+    end(&mut world, "expire", "2026-03-05T10:00:00Z", "deactivated");
+    assert_eq!(world.tasks(), ["tell 2026-03-06T09:00:00Z scheduled"]);
+    end(&mut world, "tell", "2026-03-06T09:00:00Z", "done");
+    let expires = world.snapshot.records.iter().filter(|record| record.kind == RecordKind::RunAsked);
+    assert_eq!(expires.map(|record| record.occurrence.as_str()).collect::<Vec<_>>(), ["#2", "#3", "#4"]);
+    assert_eq!(world.snapshot.timelines[0].status.as_str(), "ended");
+}
+
+#[test]
+fn what_is_ahead_is_not_run_a_second_time() {
+    let mut world = World::new(FOLLOWED);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    let first = end(&mut world, "expire", "2026-03-03T09:00:00Z", "failed");
+    run_again(&mut world, first, "2026-03-04T09:00:00Z").unwrap();
+    let again = world.snapshot.live.iter().find(|task| task.step.as_str() == "expire").unwrap().id;
+    assert_eq!(run_again(&mut world, first, "2026-03-04T09:00:01Z"), Err(Refused::Ahead(again)));
+
+    // Withdrawn, wanted again, and once more withdrawn: the occurrence is ahead under another key.
+    let mut world = World::new(ANCHORED);
+    let day = "2026-03-03T09:00:00Z";
+    world.tell("2026-03-02T09:00:00Z", enrol_bare());
+    for facts in [json!("2026-04-01T10:00:00Z"), Value::Null] {
+        world.tell(day, started_at(&facts));
+    }
+    let withdrawn = world.snapshot.records.iter().find_map(|record| record.task.filter(|_| record.kind == RecordKind::Cancelled));
+    run_again(&mut world, withdrawn.unwrap(), day).unwrap();
+    world.tell(day, started_at(&json!("2026-04-01T10:00:00Z")));
+    assert_eq!(world.tasks(), [format!("weekly {day} scheduled")], "a person has that occurrence run already");
+    end(&mut world, "weekly", day, "done");
+    assert_eq!(world.tasks(), ["weekly 2026-04-08T10:00:00Z scheduled"]);
+}
+
+#[test]
+fn a_follow_up_of_what_was_withdrawn_twice_comes_once() {
+    let definition = format!("{ENDING}[step.told]\nafter = \"remind:cancelled\"\ndo = {{ log = \"{{entity}}\" }}\n");
+    let mut world = World::new(&definition);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    for end_at in ["2026-04-01T09:00:00Z", "2026-03-10T09:00:00Z", "2026-05-01T09:00:00Z", "2026-03-11T09:00:00Z"] {
+        world.tell("2026-03-03T09:00:00Z", started_at(&json!(end_at)));
+    }
+    assert_eq!(world.tasks(), ["end 2026-03-11T09:00:00Z scheduled", "told 2026-03-03T09:00:00Z scheduled"]);
+    end(&mut world, "told", "2026-03-03T09:00:00Z", "done");
+    assert_eq!(world.tasks(), ["end 2026-03-11T09:00:00Z scheduled"]);
 }
 
 fn wishes() -> Vec<(&'static str, Wish)> {

@@ -1,12 +1,13 @@
 //! The end of a run: faults have stopped, and everything must have come, be stored as it was written, and be told by history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hence_core::carry_out;
 use hence_core::definition::Trigger;
 use hence_core::history::{RecordKind, fold};
 use hence_core::library::Library;
 use hence_core::name::TaskId;
+use hence_core::plan::base_of;
 use hence_core::task::{Task, TaskState};
 use hence_core::timeline::EntitySnapshot;
 use jiff::SignedDuration;
@@ -137,13 +138,13 @@ impl Ledger {
                 let is_cause = |known: &&Known| {
                     known.task.step == *first && known.end.as_ref().is_some_and(|(_, word)| word == outcome.as_str())
                 };
-                let causes = self.tasks.values().filter(of_line).filter(is_cause).count();
-                let follows = |known: &&Known| known.task.step == step.name && !known.is_persons;
-                let followed = self.tasks.values().filter(of_line).filter(follows).count();
-                // Known gap: what a person ran again can have the occurrence of a later follow-up, which then does not come.
-                let is_run_again =
-                    self.tasks.values().filter(of_line).any(|known| known.task.step == step.name && known.is_persons);
-                if causes != followed && !is_run_again {
+                // An occurrence is followed once, however often it was withdrawn and planned anew, or run again.
+                let occurrences =
+                    |known: Vec<&Known>| known.iter().map(|known| base_of(&known.task.occurrence)).collect::<BTreeSet<_>>().len();
+                let causes = occurrences(self.tasks.values().filter(of_line).filter(is_cause).collect());
+                let follows = |known: &&Known| known.task.step == step.name;
+                let followed = occurrences(self.tasks.values().filter(of_line).filter(follows).collect());
+                if causes != followed {
                     missing = Some(format!(
                         "`{first}` of {id} ended {causes} times as `{outcome}` and `{}` exists {followed} times",
                         step.name

@@ -103,7 +103,8 @@ impl Client {
         Ok(self.change(id, TaskEvent::Release { reason: self.person(text) }).await?)
     }
 
-    /// Makes a waiting or held task due now; a final one is done once more, as a new task that is linked to it.
+    /// Makes a waiting or held task due now; a final one is done once more, as a new task that is linked to it. A follow-up comes only
+    /// where it ends otherwise than before.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -119,11 +120,11 @@ impl Client {
     /// # }
     /// ```
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Refused`]: it is running; or the store cannot be written.
+    /// [`Error::NotFound`]; [`Error::Refused`]: it is running, or ended and ahead once more already; or the store cannot be written.
     pub async fn run_now(&self, id: TaskId, text: &str) -> Result<(), Error> {
         match self.change(id, TaskEvent::RunNow { reason: self.person(text) }).await {
             Ok(_) => {}
-            Err(Change::Refused(Refused::Already(_))) => self.run_again(id).await?,
+            Err(Change::Refused(Refused::Already(_))) => self.run_again(id, text).await?,
             Err(change) => return Err(change.into()),
         }
         self.told().notify_one();
@@ -254,7 +255,7 @@ impl Client {
         Err(Error::Contended(id.to_string()).into())
     }
 
-    async fn run_again(&self, id: TaskId) -> Result<(), Error> {
+    async fn run_again(&self, id: TaskId, text: &str) -> Result<(), Error> {
         for _ in 0..TRIES_MAX {
             let Some(view) = self.store().task(id).await? else { return Err(Error::NotFound(id.to_string())) };
             let Some(ended) = view.records.iter().rev().find(|row| row.record.kind.final_state().is_some()) else {
@@ -263,7 +264,9 @@ impl Client {
             let now = self.now().await?;
             let snapshots = self.store().snapshots(std::slice::from_ref(&view.origin.entity)).await?;
             let Some(snapshot) = snapshots.into_iter().next() else { continue };
-            let changes = carry_out::run_again(&snapshot, &ended.record, view.origin.action.clone(), self.actor(), now);
+            let action = view.origin.action.clone();
+            let again = carry_out::RunAgain { ended: &ended.record, action, actor: self.actor(), text };
+            let changes = carry_out::run_again(&snapshot, again, &self.library(), now).map_err(Change::Refused)?;
             if self.write(changes, now).await? {
                 return Ok(());
             }

@@ -233,8 +233,17 @@ async fn a_cancelled_task_never_starts_and_every_answer_is_as_stored() {
         world.advance("2026-04-10T00:00:00Z").await;
         assert_eq!(world.calls(), ["2026-03-27T09:00:00Z a remind"]);
         world.client.run_now(expire, "after all").await.unwrap();
+        let twice = world.client.run_now(expire, "I cannot wait").await.unwrap_err();
+        assert!(matches!(twice, hence::Error::Refused { code: "HNC-0310", .. }), "{twice}");
         world.advance("2026-04-11T00:00:00Z").await;
         assert_eq!(world.calls()[1..], ["2026-04-10T00:00:00Z a expire", "2026-04-10T00:00:00Z a tell"]);
+        // Once more: the same outcome is not followed again.
+        world.client.run_now(expire, "to be sure").await.unwrap();
+        world.advance("2026-04-12T00:00:00Z").await;
+        assert_eq!(world.calls()[3..], ["2026-04-11T00:00:00Z a expire"]);
+        let asked = ["run_asked expire", "done expire"];
+        let history = world.history("a").await;
+        assert_eq!(history[4..], [&asked[..], &["done tell", "ended"], &asked, &["ended"]].concat(), "{history:?}");
         let filter = HistoryFilter { kinds: vec![RecordKind::Cancelled], ..HistoryFilter::default() };
         assert_eq!(world.client.store().history(&filter, PageRequest::first(10)).await.unwrap().items.len(), 1);
     }
