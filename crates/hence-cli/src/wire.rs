@@ -6,7 +6,7 @@ use hence::core::reason::Reason;
 use hence::core::reason::delay::Delay;
 use hence::core::task::{Task, TaskState};
 use hence::core::timeline::Timeline;
-use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Life, NodeRow, Ownership, Page, Totals};
+use hence::store::port::{Count, Cursor, EntitySummary, HistoryRow, Life, NodeRow, Ownership, Page, Postponed, Totals};
 use serde_json::{Map, Value, json};
 
 /// A page of a list.
@@ -128,6 +128,19 @@ pub(crate) fn entity(entity: &EntitySummary) -> Value {
         "version": entity.version,
         "next_due_at": entity.next_due_at.map(|at| at.to_string()),
         "erase_at": entity.erase_at.map(|at| at.to_string()),
+        "waiting": entity.postponed.as_ref().map(postponed),
+    })
+}
+
+/// That what was told of an entity waits because its facts cannot be read.
+fn postponed(postponed: &Postponed) -> Value {
+    json!({
+        "wishes": postponed.wishes,
+        "since": postponed.since.to_string(),
+        "tries": postponed.tries,
+        "try_at": postponed.try_at.to_string(),
+        "code": postponed.problem.code,
+        "problem": postponed.problem.message,
     })
 }
 

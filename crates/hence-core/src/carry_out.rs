@@ -7,6 +7,7 @@
 mod adhoc;
 mod again;
 mod enrol;
+mod found;
 mod settle;
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use crate::value::Facts;
 use crate::wish::{StoredWish, Wish};
 
 pub use again::{RunAgain, run_again};
+pub use found::found;
 
 /// What a wish came to.
 #[derive(Debug, Clone, PartialEq)]

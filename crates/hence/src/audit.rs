@@ -209,7 +209,7 @@ impl Audit<'_> {
         } else {
             match self.client.tell(cure).await? {
                 Told::Refused { code, problem } => Healing::NotHealed(format!("{code}: {problem}")),
-                Told::Accepted => Healing::NotHealed("it waits to be carried out".to_owned()),
+                Told::Accepted(not_yet) => Healing::NotHealed(format!("it waits to be carried out: {not_yet}")),
                 _ => Healing::Healed,
             }
         };

@@ -27,7 +27,7 @@ use crate::under_way::UnderWay;
 
 pub use ask::Because;
 pub use operate::CancelAnswer;
-pub use tell::{Enrolment, TOLD_BYTES_MAX, Telling, Told};
+pub use tell::{Enrolment, NotYet, TOLD_BYTES_MAX, Telling, Told};
 
 /// Tells and asks: what [`Hence`](crate::Hence) is used as, or by itself where an engine runs elsewhere ([`Builder::client`]).
 ///

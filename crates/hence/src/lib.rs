@@ -77,7 +77,7 @@ pub mod simulation;
 
 pub use audit::{AuditMode, AuditReport, Finding, FindingKind, Healing};
 pub use builder::{Builder, Hence};
-pub use client::{Because, CancelAnswer, Client, Enrolment, TOLD_BYTES_MAX, Telling, Told};
+pub use client::{Because, CancelAnswer, Client, Enrolment, NotYet, TOLD_BYTES_MAX, Telling, Told};
 pub use engine::{Engine, EngineOptions, Summary};
 pub use error::{Error, ErrorKind};
 pub use facts::{FactReader, FactReaders, Row, SqliteReader};

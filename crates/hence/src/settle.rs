@@ -35,6 +35,20 @@ const POSTPONED_MAX: SignedDuration = SignedDuration::from_secs(300);
 /// What became of wishes.
 pub(crate) type Results = BTreeMap<WishId, WishResult>;
 
+/// What became of wishes, and which entities' wishes wait because facts cannot be read.
+#[derive(Default)]
+pub(crate) struct Settled {
+    pub(crate) results: Results,
+    pub(crate) postponed: BTreeMap<EntityKey, Postponement>,
+}
+
+impl Settled {
+    /// How many wishes were carried out or refused.
+    pub(crate) fn len(&self) -> usize {
+        self.results.len()
+    }
+}
+
 /// Why the wishes of an entity were not carried out now.
 enum Waits {
     /// Facts cannot be read.
@@ -58,7 +72,7 @@ pub(crate) async fn settle(
     client: &Client,
     entries: Vec<InboxEntry>,
     (now, reading_max): (Timestamp, Option<Duration>),
-) -> Result<Results, Error> {
+) -> Result<Settled, Error> {
     let mut results = Results::new();
     let mut waiting: BTreeMap<EntityKey, Vec<InboxEntry>> = BTreeMap::new();
     for entry in entries {
@@ -94,8 +108,8 @@ pub(crate) async fn settle(
         }
         write(client, planned, now, &mut waiting, &mut results).await?;
     }
-    postpone(client, unread, now).await?;
-    Ok(results)
+    let postponed = postpone(client, unread, now).await?;
+    Ok(Settled { results, postponed })
 }
 
 /// Parts the entries of entities whose wishes cannot ask for facts to be read from those of entities whose wishes may.
@@ -114,7 +128,12 @@ pub(crate) fn split(library: &Library, entries: Vec<InboxEntry>) -> (Vec<InboxEn
 }
 
 /// Notes in the store why these wishes wait and until when, so that they can be seen and do not wear their source out.
-async fn postpone(client: &Client, unread: Vec<(EntityKey, WishId, Problem)>, now: Timestamp) -> Result<(), Error> {
+async fn postpone(
+    client: &Client,
+    unread: Vec<(EntityKey, WishId, Problem)>,
+    now: Timestamp,
+) -> Result<BTreeMap<EntityKey, Postponement>, Error> {
+    let mut postponed = BTreeMap::new();
     let mut sets = Vec::with_capacity(unread.len());
     for (entity, wish, problem) in unread {
         // The entity itself comes first among those whose written form begins like its own.
@@ -123,16 +142,18 @@ async fn postpone(client: &Client, unread: Vec<(EntityKey, WishId, Problem)>, no
         let known = known.into_iter().find(|row| row.entity == entity).and_then(|row| row.postponed);
         let wait = wait_of(known.map_or(0, |postponed| postponed.tries), client.host().dice());
         tracing::warn!(%entity, problem = problem.message, wait = %wait, "wishes wait because facts cannot be read");
-        let mut changes = ChangeSet::new(entity);
+        let mut changes = ChangeSet::new(entity.clone());
         let try_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        changes.postponed = Some(Postponement { wish, try_at, problem });
+        let postponement = Postponement { wish, try_at, problem };
+        changes.postponed = Some(postponement.clone());
+        postponed.insert(entity, postponement);
         sets.push(changes);
     }
     if !sets.is_empty() {
         // One that is not written was carried out by another meanwhile.
         client.store().write(None, sets, now).await?;
     }
-    Ok(())
+    Ok(postponed)
 }
 
 /// How long wishes wait that were tried that often before: doubling from a second, the half of it by chance.

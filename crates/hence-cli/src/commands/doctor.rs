@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Problem> {
     }
     match session.client().await {
         Ok(client) => {
-            findings.extend(store(&client).await?);
+            findings.extend(store(session, &client).await?);
             // What is stored and stands in no file any more is delivered too.
             let stored = client.library();
             stored
@@ -93,7 +93,7 @@ pub(super) fn configuration(session: &Session) -> Vec<Finding> {
     findings
 }
 
-async fn store(client: &Client) -> Result<Vec<Finding>, Problem> {
+async fn store(session: &Session, client: &Client) -> Result<Vec<Finding>, Problem> {
     let identity = client.store().identity().await?;
     let mut findings = vec![Finding::good("store", format!("{} at schema {}", identity.store_id, identity.schema_version))];
     let reading = client.clock().read().await?;
@@ -109,6 +109,11 @@ async fn store(client: &Client) -> Result<Vec<Finding>, Problem> {
     findings.push(match inbox.stuck(reading.now) {
         Some(text) => Finding::mend("inbox", text),
         None => Finding::good("inbox", "nothing waits"),
+    });
+    let unread = inbox.unread_lines(&session.times(reading.now)?);
+    findings.push(match unread.as_slice() {
+        [] => Finding::good("facts", "nothing waits because facts cannot be read"),
+        lines => Finding::mend("facts", lines.join("\n")),
     });
     let held = totals.live.get(&hence::core::task::TaskState::Held).copied().unwrap_or(0);
     findings.push(match held {
@@ -142,6 +147,6 @@ pub(super) fn show(session: &Session, findings: &[Finding]) {
     let (green, red) = (output::GREEN, output::RED);
     for Finding { what, is_good, text } in findings {
         let word = if *is_good { format!("{green}good{green:#}") } else { format!("{red}mend{red:#}") };
-        output::line(&format!("{word}  {what}: {text}"));
+        output::line(&format!("{word}  {what}: {}", text.replace('\n', "\n        ")));
     }
 }

@@ -78,6 +78,7 @@ async fn one(
         "entity": entity.to_string(),
         "timeline": name.to_string(),
         "told": event::word(&told),
+        "not_yet": event::not_yet(&told),
         "not_planned": unplanned.iter().map(Because::json).collect::<Vec<_>>(),
     });
     if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "entity")) {

@@ -2,12 +2,12 @@
 
 use hence::Client;
 use hence::core::name::EntityKey;
-use hence::store::port::{Cursor, EntityFilter, PageRequest};
+use hence::store::port::{Cursor, EntityFilter, EntitySummary, PageRequest, Postponed};
 use serde_json::json;
 
 use super::{history, upcoming};
 use crate::input::{parsed, parsed_if};
-use crate::output::{self, Answer};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
@@ -33,6 +33,9 @@ pub(crate) struct List {
     /// Only of this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
+    /// Only those of whom something that was told waits, because their facts cannot be read
+    #[arg(long)]
+    waiting: bool,
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
@@ -50,13 +53,19 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
 
 async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
     let client = session.client().await?;
-    let filter = EntityFilter { kind: parsed_if(args.kind.as_deref())?, prefix: args.prefix.clone(), ..EntityFilter::default() };
+    let kind = parsed_if(args.kind.as_deref())?;
+    let filter = EntityFilter { kind, prefix: args.prefix.clone(), is_postponed: args.waiting };
     let request = PageRequest { limit: args.limit.into(), after: args.cursor.clone().map(Cursor) };
     let page = client.store().entities(&filter, request).await?;
     if session.give(|| Answer::list(wire::page(&page, wire::entity), "items", "entity")) {
         return Ok(Exit::Done);
     }
     let times = session.times(client.now().await?)?;
+    if args.waiting {
+        show_waiting(&page.items, &times);
+        upcoming::more(page.next.as_ref());
+        return Ok(Exit::Done);
+    }
     let headings = ["entity", "next due", "to be erased", "version"];
     let columns = if times.is_wide { 4 } else { 3 };
     let mut table = output::table(&headings[..columns]);
@@ -71,6 +80,20 @@ async fn list(session: &Session, args: &List) -> Result<Exit, Problem> {
     }
     upcoming::more(page.next.as_ref());
     Ok(Exit::Done)
+}
+
+fn show_waiting(entities: &[EntitySummary], times: &Times) {
+    let mut table = output::table(&["entity", "since", "tried", "next try", "why"]);
+    for (entity, postponed) in entities.iter().filter_map(|row| Some((&row.entity, row.postponed.as_ref()?))) {
+        let Postponed { since, tries, try_at, problem, .. } = postponed;
+        let why = format!("{} ({})", problem.message, problem.code);
+        table.add_row([entity.to_string(), times.cell(*since), tries.to_string(), times.cell(*try_at), why]);
+    }
+    if entities.is_empty() {
+        output::note("nothing waits because facts cannot be read");
+    } else {
+        output::show(&table);
+    }
 }
 
 async fn show(session: &Session, entity: &EntityKey) -> Result<Exit, Problem> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use hence::core::name::{EntityKey, EventName};
-use hence::{Client, Telling, Told};
-use serde_json::json;
+use hence::{Client, NotYet, Telling, Told};
+use serde_json::{Value, json};
 
 use super::entity;
 use crate::input::{self, Now, parsed};
@@ -58,7 +58,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     }
     let told = client.tell(telling).await?;
     let what = format!("{name} of {entity}");
-    let document = json!({ "entity": entity.to_string(), "event": name.to_string(), "told": word(&told) });
+    let document =
+        json!({ "entity": entity.to_string(), "event": name.to_string(), "told": word(&told), "not_yet": not_yet(&told) });
     if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "entity")) {
         return Ok(Exit::Done);
     }
@@ -86,9 +87,26 @@ pub(crate) fn word(told: &Told) -> &'static str {
         Told::CarriedOut => "carried_out",
         Told::AlreadyEnrolled => "already_enrolled",
         Told::Duplicate => "duplicate",
-        Told::Accepted => "accepted",
+        Told::Accepted(_) => "accepted",
         Told::Refused { .. } => "refused",
     }
+}
+
+/// Why it is not carried out yet, for programs; null when it is.
+pub(crate) fn not_yet(told: &Told) -> Value {
+    let Told::Accepted(not_yet) = told else { return Value::Null };
+    let mut value = json!({ "why": not_yet.as_str(), "text": not_yet.to_string() });
+    match not_yet {
+        NotYet::FactsUnread { code, problem, try_at } => {
+            value["code"] = json!(code);
+            value["problem"] = json!(problem);
+            value["try_at"] = json!(try_at.to_string());
+        }
+        NotYet::StoreFailed { problem } => value["problem"] = json!(problem),
+        // Its word and its sentence are there.
+        _ => {}
+    }
+    value
 }
 
 /// What became of it, for people.
@@ -99,7 +117,7 @@ pub(crate) fn say(told: &Told, what: &str) -> Result<(), Problem> {
         Told::CarriedOut => format!("told: {what}"),
         Told::AlreadyEnrolled => format!("{what}: enrolled already, nothing changed"),
         Told::Duplicate => format!("{what}: told before under this key, nothing changed"),
-        Told::Accepted => format!("accepted: {what}; an engine carries it out"),
+        Told::Accepted(not_yet) => format!("accepted: {what}; not carried out yet, because {not_yet}"),
         Told::Refused { code, problem } => {
             return Err(Problem::new(code, problem.clone(), Exit::Usage).help("nothing was changed"));
         }

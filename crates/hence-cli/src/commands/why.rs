@@ -37,7 +37,7 @@ pub(crate) struct Because {
     headline: String,
     pub(crate) reasons: Vec<String>,
     pub(crate) data: Vec<Value>,
-    /// What holds back a task that is late.
+    /// What holds back a task that is late, or what was told.
     delays: Vec<Delay>,
     held_back: Vec<String>,
 }
@@ -56,7 +56,7 @@ impl Because {
 
     pub(crate) fn json(&self) -> Value {
         json!({
-            "step": self.step,
+            "step": Some(&self.step).filter(|step| !step.is_empty()),
             "task_id": self.task.map(|id| id.to_string()),
             "headline": self.headline,
             "because": self.reasons,
@@ -82,9 +82,11 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let key: EntityKey = parsed(&args.of)?;
     let step: Option<Name> = parsed_if(args.step.as_deref())?;
     let snapshots = client.store().snapshots(std::slice::from_ref(&key)).await?;
-    let snapshot = snapshots.into_iter().next().filter(|snapshot| !snapshot.records.is_empty() || snapshot.version > 0);
-    let snapshot = snapshot.ok_or_else(|| entity::unknown(&key))?;
-    let answers = of_entity(&client, (&snapshot, step.as_ref()), &times).await?;
+    let waiting = client.not_carried_out(&key).await?.map(|delay| waiting(&key, delay, &times));
+    let is_known = |snapshot: &EntitySnapshot| !snapshot.records.is_empty() || snapshot.version > 0 || waiting.is_some();
+    let snapshot = snapshots.into_iter().next().filter(is_known).ok_or_else(|| entity::unknown(&key))?;
+    let mut answers = of_entity(&client, (&snapshot, step.as_ref()), &times).await?;
+    answers.splice(0..0, waiting);
     if answers.is_empty() {
         let what = step.as_ref().map_or_else(|| "any step".to_owned(), |step| format!("step `{step}`"));
         let library = client.library();
@@ -98,6 +100,19 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         answers.iter().for_each(Because::show);
     }
     Ok(Exit::Done)
+}
+
+/// That something that was told waits, and may change everything below.
+fn waiting(entity: &EntityKey, delay: Delay, times: &Times) -> Because {
+    Because {
+        step: String::new(),
+        task: None,
+        headline: format!("what was told of {entity} is not carried out yet"),
+        reasons: Vec::new(),
+        data: Vec::new(),
+        held_back: vec![delay.sentence(&times.words)],
+        delays: vec![delay],
+    }
 }
 
 fn document(entity: &EntityKey, answers: &[Because]) -> Answer {

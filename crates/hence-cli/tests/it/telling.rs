@@ -128,9 +128,10 @@ fn wishes_that_wait_for_facts_are_shown_with_their_age() {
     assert_eq!(status["oldest_wish"], serde_json::json!({ "entity": "account/7", "at": "2026-03-02T09:55:00Z" }));
     let ran = folder.run(&["status"]);
     assert!(ran.out.contains("1, the oldest about account/7"), "{ran:?}");
-    assert!(ran.err.contains("warning: inbox: 1 wait, the oldest about account/7 since 2026-03-02T09:55:00Z"), "{ran:?}");
+    let waits = "what was told of 1 entity waits, because its facts cannot be read";
+    assert!(ran.err.contains(&format!("warning: inbox: {waits}")), "{ran:?}");
     let doctor = folder.run(&["doctor"]);
-    assert!(doctor.out.contains("mend  inbox: 1 wait, the oldest about account/7"), "{doctor:?}");
+    assert!(doctor.out.contains(&format!("mend  facts: {waits}")), "{doctor:?}");
 }
 
 #[test]
@@ -250,4 +251,60 @@ fn what_is_told_has_a_limit() {
     folder.done(&["event", "account/42", "account.paid", "--data", "@fits.json"]);
     let table = folder.done(&["history", "account/42"]);
     assert!(table.lines().all(|line| line.len() < 1_000), "a cell is cut where it would fill screens");
+}
+
+const BY_SQL: &str = r#"
+[timeline]
+name = "by_sql"
+entity = "account"
+anchor = "account.started_at"
+[facts.account]
+source = "app"
+sql = "select started_at from account where id = $1"
+fields = { started_at = "time" }
+[step.hello]
+due = "1 day"
+do = { log = "hello" }
+"#;
+
+#[test]
+fn who_tells_learns_why_it_waits_and_so_does_who_looks() {
+    let folder = Folder::trial();
+    folder.write("timelines/by_sql.toml", BY_SQL);
+    let config = std::fs::read_to_string(folder.path().join("hence.toml")).unwrap();
+    folder.write("hence.toml", &format!("{config}\n[sources.app]\nurl = \"sqlite:app.db\"\n"));
+    assert_eq!(folder.json(&["status"])["waiting_for_facts"]["entities"], 0);
+    assert!(folder.done(&["entity", "list", "--waiting"]).is_empty());
+
+    let told = folder.json(&["enrol", "by_sql", "account/42"]);
+    assert_eq!((&told["told"], &told["not_yet"]["why"]), (&"accepted".into(), &"facts_unread".into()));
+    let problem = told["not_yet"]["problem"].as_str().unwrap();
+    assert!(problem.starts_with("facts `account`: "), "{problem}");
+    let said = folder.done(&["event", "account/42", "account.moved", "--anyway"]);
+    let because = format!("not carried out yet, because its facts cannot be read: {problem}");
+    assert!(said.starts_with("accepted: account.moved of account/42; ") && said.contains(&because), "{said}");
+    folder.write("more.csv", "id\n7\n8\n");
+    let more = folder.json(&["enrol", "by_sql", "--from", "more.csv"]);
+    assert_eq!((&more["accepted"], &more["not_yet"][1]["entity"]), (&2.into(), &"account/8".into()));
+
+    let status = folder.json(&["status"]);
+    let waiting = &status["waiting_for_facts"];
+    assert_eq!((&waiting["entities"], &waiting["is_all"]), (&3.into(), &true.into()));
+    let first = &waiting["items"][0];
+    assert_eq!((&first["entity"], &first["waiting"]["problem"]), (&"account/42".into(), &problem.into()));
+    assert_eq!((&first["waiting"]["wishes"], &first["waiting"]["tries"]), (&2.into(), &2.into()));
+    assert_eq!(first["waiting"]["since"], "2026-03-02T10:00:00Z");
+    let next = first["waiting"]["try_at"].as_str().unwrap();
+    assert!(next > "2026-03-02T10:00:00Z", "{next}");
+
+    let line = format!("account/42: {problem}");
+    let rest = format!("tried 2 times since 2026-03-02T10:00:00Z; next try {next}");
+    let count = "what was told of 3 entities waits, because their facts cannot be read";
+    for looked in [folder.run(&["status"]).err, folder.run(&["doctor"]).out] {
+        assert!([&line, &rest, count].iter().all(|text| looked.contains(*text)), "{looked}");
+    }
+    let listed = folder.done(&["entity", "list", "account/4", "--waiting"]);
+    assert!(listed.contains(problem) && listed.contains(next) && !listed.contains("account/7"), "{listed}");
+    let why = folder.done(&["why", "account/42"]);
+    assert!(why.starts_with("what was told of account/42 is not carried out yet\n") && why.contains(problem), "{why}");
 }

@@ -1,5 +1,6 @@
 //! Asking why a task is late: what the core needs to say so, gathered from the store.
 
+use hence_core::name::EntityKey;
 use hence_core::reason::delay::{self, Around, Delay, EngineSeen, Waiting};
 use hence_core::task::Task;
 use hence_store::port::{CountOf, CountSpan, CountsFilter, EntityFilter, Life, NodeRow, PageRequest};
@@ -30,12 +31,7 @@ impl Client {
         let (store, now) = (self.store(), self.now().await?);
         let snapshots = store.snapshots(std::slice::from_ref(&task.entity)).await?;
         let Some(snapshot) = snapshots.first() else { return Ok(Vec::new()) };
-        let wishes = store.wishes_of(&task.entity).await?.len() as u64;
-        // The entity itself comes first among those whose written form begins like its own.
-        let filter = EntityFilter { prefix: Some(task.entity.to_string()), is_postponed: true, ..EntityFilter::default() };
-        let rows = store.entities(&filter, PageRequest::first(1)).await?.items;
-        let postponed = rows.into_iter().find(|row| row.entity == task.entity).and_then(|row| row.postponed);
-        let waiting = postponed.map(|one| Waiting { since: one.since, try_at: one.try_at, problem: one.problem });
+        let (wishes, waiting) = self.wishes_waiting(&task.entity).await?;
         let around = Around {
             snapshot,
             wishes,
@@ -45,6 +41,23 @@ impl Client {
             now,
         };
         Ok(delay::delays(task, around))
+    }
+
+    /// What was told of the entity and is not carried out yet, with the reason where it was tried; `None` when there is no such thing.
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn not_carried_out(&self, entity: &EntityKey) -> Result<Option<Delay>, Error> {
+        let (count, waiting) = self.wishes_waiting(entity).await?;
+        Ok((count > 0).then_some(Delay::Wishes { count, waiting }))
+    }
+
+    async fn wishes_waiting(&self, entity: &EntityKey) -> Result<(u64, Option<Waiting>), Error> {
+        let count = self.store().wishes_of(entity).await?.len() as u64;
+        // The entity itself comes first among those whose written form begins like its own.
+        let filter = EntityFilter { prefix: Some(entity.to_string()), is_postponed: true, ..EntityFilter::default() };
+        let rows = self.store().entities(&filter, PageRequest::first(1)).await?.items;
+        let postponed = rows.into_iter().find(|row| row.entity == *entity).and_then(|row| row.postponed);
+        Ok((count, postponed.map(|one| Waiting { since: one.since, try_at: one.try_at, problem: one.problem })))
     }
 
     /// Whether an engine owns anything. A store that cannot tell the life of a process says when its node was seen last.

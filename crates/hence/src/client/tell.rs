@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use hence_core::carry_out::WishResult;
+use hence_core::answer::Problem;
+use hence_core::carry_out::{self, WishResult};
 use hence_core::name::{EntityKey, EventName, Name, WishId};
 use hence_core::task::Task;
-use hence_core::wish::Wish;
+use hence_core::wish::{StoredWish, Wish};
 use hence_store::port::{Acceptance, NewWish, Statement};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Client;
 use crate::error::Error;
-use crate::settle;
+use crate::settle::{self, Settled};
 
 /// The most bytes of JSON that one telling may carry as facts, data or action: what is more belongs into the application's own store.
 pub const TOLD_BYTES_MAX: usize = 256 * 1024;
@@ -157,8 +158,8 @@ pub enum Told {
     AlreadyEnrolled,
     /// It was told before under this key.
     Duplicate,
-    /// It is durable, and an engine carries it out.
-    Accepted,
+    /// It is durable, and an engine carries it out: it could not be carried out at once, and this is why.
+    Accepted(NotYet),
     /// It could not be carried out; history keeps it.
     Refused {
         /// The stable code.
@@ -182,6 +183,51 @@ impl std::io::Write for Counted {
     }
 }
 
+/// Why something that was told is not carried out yet.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum NotYet {
+    /// Facts that its plan needs cannot be read.
+    FactsUnread {
+        /// The stable code of the problem.
+        code: String,
+        /// What keeps them from being read.
+        problem: String,
+        /// When an engine tries again.
+        try_at: Timestamp,
+    },
+    /// Others changed the entity all the time.
+    Contended,
+    /// The store failed right after it had accepted it.
+    StoreFailed {
+        /// How.
+        problem: String,
+    },
+}
+
+impl NotYet {
+    /// The word for it, to branch on.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::FactsUnread { .. } => "facts_unread",
+            Self::Contended => "contended",
+            Self::StoreFailed { .. } => "store_failed",
+        }
+    }
+}
+
+impl std::fmt::Display for NotYet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FactsUnread { code, problem, try_at } => {
+                write!(f, "its facts cannot be read: {problem} ({code}); an engine tries again from {try_at} on")
+            }
+            Self::Contended => write!(f, "others change the entity all the time; an engine carries it out"),
+            Self::StoreFailed { problem } => write!(f, "the store failed: {problem}; an engine carries it out"),
+        }
+    }
+}
+
 impl Client {
     /// Tells one thing. When this returns it is durable; what became of it is the answer.
     ///
@@ -200,7 +246,7 @@ impl Client {
     /// The store cannot be written, or the key was used for something else.
     pub async fn tell(&self, telling: Telling) -> Result<Told, Error> {
         let told = self.tell_many(vec![telling]).await?;
-        Ok(told.into_iter().next().unwrap_or(Told::Accepted))
+        Ok(told.into_iter().next().expect("there is one answer for each thing that is told"))
     }
 
     /// Enrols an entity now, with what is known of it: an object of objects by group, or null.
@@ -387,20 +433,59 @@ impl Client {
         });
         let accepted = self.store().accept(wishes.collect(), now).await?;
         // From here on it is durable: whatever fails now, an engine carries it out, and the teller must not take it for refused.
-        let results = self.carry_out_at_once(batch, now).await.unwrap_or_else(|error| {
+        let settled = self.carry_out_at_once(batch, now).await.map_err(|error| {
             tracing::warn!(%error, "what was told is accepted and waits for an engine");
-            settle::Results::new()
+            NotYet::StoreFailed { problem: error.to_string() }
         });
         self.told().notify_one();
-        Ok(accepted.into_iter().map(|acceptance| answer(acceptance, &results)).collect())
+        let mut answers = Vec::with_capacity(batch.len());
+        for (telling, acceptance) in batch.iter().zip(accepted) {
+            answers.push(match acceptance {
+                Acceptance::Accepted { is_duplicate: true, .. } => Told::Duplicate,
+                Acceptance::KeyConflict { .. } => {
+                    Told::Refused { code: "HNC-0307", problem: "the key was used for something else".to_owned() }
+                }
+                Acceptance::Accepted { id, .. } => match &settled {
+                    Err(not_yet) => Told::Accepted(not_yet.clone()),
+                    Ok(settled) => match settled.results.get(&id) {
+                        Some(result) => answer(result),
+                        None => self.without_result(settled, (id, telling), now).await,
+                    },
+                },
+            });
+        }
+        Ok(answers)
     }
 
-    async fn carry_out_at_once(&self, batch: &[Telling], now: Timestamp) -> Result<settle::Results, Error> {
+    async fn carry_out_at_once(&self, batch: &[Telling], now: Timestamp) -> Result<Settled, Error> {
         let mut entries = Vec::new();
         for entity in batch.iter().map(|telling| telling.wish.entity()).collect::<std::collections::BTreeSet<_>>() {
             entries.extend(self.store().wishes_of(entity).await?);
         }
         settle::settle(self, entries, (now, None)).await
+    }
+
+    /// What became of a wish that this client did not carry out: it waits, or an engine was quicker.
+    async fn without_result(&self, settled: &Settled, (id, telling): (WishId, &Telling), now: Timestamp) -> Told {
+        let entity = telling.wish.entity();
+        if let Some(postponed) = settled.postponed.get(entity) {
+            let Problem { code, message } = postponed.problem.clone();
+            return Told::Accepted(NotYet::FactsUnread { code, problem: message, try_at: postponed.try_at });
+        }
+        let looked = async {
+            let is_there = self.store().wishes_of(entity).await?.iter().any(|entry| entry.id() == id);
+            let snapshots = self.store().snapshots(std::slice::from_ref(entity)).await?;
+            Ok::<_, Error>(if is_there { None } else { snapshots.into_iter().next() })
+        };
+        match looked.await {
+            Ok(None) => Told::Accepted(NotYet::Contended),
+            Ok(Some(snapshot)) => {
+                let at = telling.at.unwrap_or(now);
+                let stored = StoredWish { id, wish: telling.wish.clone(), at, actor: self.actor().to_owned() };
+                answer(&carry_out::found(&snapshot, &stored))
+            }
+            Err(error) => Told::Accepted(NotYet::StoreFailed { problem: error.to_string() }),
+        }
     }
 
     /// Carries out what others left in the inbox, at most `limit` wishes; how many were carried out.
@@ -424,17 +509,10 @@ impl Client {
     }
 }
 
-fn answer(acceptance: Acceptance, results: &BTreeMap<WishId, WishResult>) -> Told {
-    match acceptance {
-        Acceptance::Accepted { is_duplicate: true, .. } => Told::Duplicate,
-        Acceptance::KeyConflict { .. } => {
-            Told::Refused { code: "HNC-0307", problem: "the key was used for something else".to_owned() }
-        }
-        Acceptance::Accepted { id, .. } => match results.get(&id) {
-            None => Told::Accepted,
-            Some(WishResult::Enrolled | WishResult::Told) => Told::CarriedOut,
-            Some(WishResult::AlreadyEnrolled) => Told::AlreadyEnrolled,
-            Some(WishResult::Refused { code, problem }) => Told::Refused { code, problem: problem.clone() },
-        },
+fn answer(result: &WishResult) -> Told {
+    match result {
+        WishResult::Enrolled | WishResult::Told => Told::CarriedOut,
+        WishResult::AlreadyEnrolled => Told::AlreadyEnrolled,
+        WishResult::Refused { code, problem } => Told::Refused { code, problem: problem.clone() },
     }
 }

@@ -16,6 +16,7 @@ use hence::{Client, Enrolment, Telling, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use super::super::event;
 use super::not_given;
 use crate::input::Now;
 use crate::output::{self, Answer};
@@ -48,7 +49,15 @@ struct Bad {
 struct Tally {
     enrolled: usize,
     already: usize,
-    accepted: usize,
+    accepted: Vec<Waits>,
+}
+
+/// A good row that is accepted and not carried out yet.
+struct Waits {
+    line: u64,
+    entity: EntityKey,
+    why: String,
+    data: Value,
 }
 
 pub(super) async fn run(session: &Session, import: Import<'_>) -> Result<Exit, Problem> {
@@ -99,7 +108,8 @@ fn report(session: &Session, import: &Import<'_>, (tally, bad): (&Tally, usize))
         "timeline": name.to_string(),
         "enrolled": tally.enrolled,
         "already_enrolled": tally.already,
-        "accepted": tally.accepted,
+        "accepted": tally.accepted.len(),
+        "not_yet": tally.accepted.iter().take(SHOWN_MAX).map(Waits::json).collect::<Vec<_>>(),
         "bad": bad,
     });
     if session.give(|| Answer::one(document, "timeline")) {
@@ -107,14 +117,24 @@ fn report(session: &Session, import: &Import<'_>, (tally, bad): (&Tally, usize))
     }
     let mut words = vec![format!("{} enrolled in {name}", tally.enrolled)];
     for (count, word) in
-        [(tally.already, "enrolled already"), (tally.accepted, "accepted, an engine carries them out"), (bad, "bad")]
+        [(tally.already, "enrolled already"), (tally.accepted.len(), "accepted and not carried out yet"), (bad, "bad")]
     {
         if count > 0 {
             words.push(format!("{count} {word}"));
         }
     }
     output::line(&words.join(", "));
+    if let Some(Waits { line, why, .. }) = tally.accepted.first() {
+        output::note(&format!("{}:{line}: not carried out yet, because {why}", import.path.display()));
+        output::note("all that wait: `hence entity list --waiting`");
+    }
     output::note(&format!("next: `hence upcoming --timeline {name} --count day`"));
+}
+
+impl Waits {
+    fn json(&self) -> Value {
+        json!({ "line": self.line, "entity": self.entity.to_string(), "because": self.data })
+    }
 }
 
 impl Import<'_> {
@@ -145,15 +165,19 @@ impl Import<'_> {
             let tellings = batch.iter().map(|(_, enrolment)| Telling::enrol(enrolment.clone())).collect();
             let told = self.client.tell_many(tellings).await.inspect_err(|_| {
                 // Batches before this one are durable; enrolling the file again passes over them where `again = "ignore"`.
-                let written = tally.enrolled + tally.already + tally.accepted;
+                let written = tally.enrolled + tally.already + tally.accepted.len();
                 let count = batch.len();
                 output::note(&format!("{written} rows were written before this, and of the next {count} some or all may be"));
             })?;
-            for ((line, _), told) in batch.iter().zip(told) {
+            for ((line, enrolment), told) in batch.iter().zip(told) {
+                let data = event::not_yet(&told);
                 match told {
                     Told::CarriedOut => tally.enrolled += 1,
                     Told::AlreadyEnrolled | Told::Duplicate => tally.already += 1,
-                    Told::Accepted => tally.accepted += 1,
+                    Told::Accepted(not_yet) => {
+                        let (line, entity) = (*line, enrolment.entity.clone());
+                        tally.accepted.push(Waits { line, entity, why: not_yet.to_string(), data });
+                    }
                     Told::Refused { problem, .. } => refused.push(Bad { line: *line, problem }),
                 }
             }

@@ -44,7 +44,8 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
     let mut live = snapshots.into_iter().flat_map(|snapshot| snapshot.live);
     let id = live.find(|task| task.timeline.is_none() && task.step == name).map(|task| task.id.to_string());
     let document = json!({
-        "id": id, "entity": entity.to_string(), "name": name.to_string(), "due_at": due_at.to_string(), "told": event::word(&told),
+        "id": id, "entity": entity.to_string(), "name": name.to_string(), "due_at": due_at.to_string(),
+        "told": event::word(&told), "not_yet": event::not_yet(&told),
     });
     if !matches!(told, Told::Refused { .. }) && session.give(|| Answer::one(document, "id")) {
         return Ok(Exit::Done);
