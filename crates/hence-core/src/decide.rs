@@ -15,7 +15,7 @@ use crate::definition::{AdHoc, Definition, Destination, Late, LateRule, Step};
 use crate::expression::{Context, Expression};
 use crate::interpolation::Interpolation;
 use crate::library::Library;
-use crate::name::EntityKey;
+use crate::name::{EntityKey, Name};
 use crate::plan::{self, EndedTask, PlanInput};
 use crate::reason::Reason;
 use crate::task::{AttemptEnd, Task};
@@ -189,7 +189,8 @@ pub enum Decision {
 /// Lateness is judged at the first attempt only: a retry, or what a person released, is not late by its own waiting.
 pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
     let (step, known) = (&firing.rules.step, firing.known);
-    if let Some(reason) = step.before.as_ref().and_then(|before| plan::passed(before, &known.ended, &known.live)) {
+    let has_passed = |before| plan::passed(before, &known.ended, &known.live).or_else(|| is_overtaken(firing, before));
+    if let Some(reason) = step.before.as_ref().and_then(has_passed) {
         return Some(AttemptEnd::Skipped { reason });
     }
     let rule = step.late.as_ref().unwrap_or(&firing.rules.late);
@@ -203,6 +204,13 @@ pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
         Late::Skip => Some(AttemptEnd::Expired { reason: reason() }),
         Late::Hold => Some(AttemptEnd::Held { reason: reason() }),
     }
+}
+
+/// Whether the instant has come of the step that the task must come before, such as while no engine ran: what it announces happens next.
+fn is_overtaken(firing: Firing<'_>, before: &Name) -> Option<Reason> {
+    let is_next = |task: &&Task| &task.step == before && firing.task.due_at < task.due_at && task.due_at <= firing.now;
+    let next = firing.known.live.iter().filter(is_next).min_by_key(|task| task.due_at)?;
+    Some(Reason::Before { step: before.to_string(), how: "was due".to_owned(), at: next.due_at })
 }
 
 /// The fact groups that the step's condition and texts look at.

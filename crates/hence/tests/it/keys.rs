@@ -141,6 +141,11 @@ keys! {
         "anchor = \"account.start\"" / "", [Pass("2026-03-05T00:00:00Z")], ["2026-03-03T10:00:00Z a done"];
     before: "step.before", "[step.a]\ndue = \"3 days\"\nKEY\ndo = { log = \"a\" }\n[step.b]\ndue = \"1 day\"\ndo = { log = \"b\" }\n",
         "before = \"b\"" / "", [Pass("2026-03-06T00:00:00Z")], ["2026-03-03T09:00:00Z b done"];
+    // While no engine ran, both fell due: what the first one announces happens next.
+    before_overtaken: "step.before",
+        "[step.a]\ndue = \"1 day\"\nKEY\ndo = { log = \"a\" }\n[step.b]\ndue = \"2 days\"\ndo = { log = \"b\" }\n",
+        "before = \"b\"" / "", [Down("2026-03-06T00:00:00Z"), Pass("2026-03-07T00:00:00Z")],
+        ["2026-03-06T00:00:00Z a skipped", "2026-03-06T00:00:00Z b done"];
 
     // Recurring.
     repeat: "step.repeat", "[step.a]\ndue = \"1 day\"\nKEY\ndo = { log = \"a\" }\n", "repeat = \"1 day\"\ntimes = 2" / "",
