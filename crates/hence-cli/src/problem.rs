@@ -170,6 +170,9 @@ impl From<hence::store::Error> for Problem {
             StoreErrorKind::NewerSchema { .. } => {
                 Self::new("HNC-0327", message, Exit::Unreachable).help("use the newer `hence` that wrote it")
             }
+            StoreErrorKind::ReadOnly => Self::new("HNC-0327", message, Exit::Unreachable).help(
+                "what is stored can be listed and explained; to change it, use an account that may write the file and its folder",
+            ),
             StoreErrorKind::Invalid => Self::new("HNC-0328", message, Exit::Usage),
             StoreErrorKind::Busy => Self::new("HNC-0327", message, Exit::Unreachable).help("try again in a moment"),
             _ => Self::new("HNC-0327", message, Exit::Unreachable).help("run `hence doctor`"),

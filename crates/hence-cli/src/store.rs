@@ -1,15 +1,19 @@
 //! Where a store is, and opening it: a SQLite file, or a PostgreSQL database.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::{fmt, io};
 
 use hence::Store;
-use hence::store::OpenMode;
 use hence::store::postgres::{PostgresOptions, PostgresStore};
 use hence::store::sqlite::{SqliteOptions, SqliteStore};
+use hence::store::{ErrorKind, OpenMode};
 
+use crate::output;
 use crate::problem::Problem;
+
+/// That it is only read is said once.
+static SAID: Once = Once::new();
 
 /// The address of a store.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,15 +51,42 @@ impl Place {
         }
     }
 
-    /// Opens it.
+    /// Opens it; a file that is there and cannot be written is opened for reading.
     /// # Errors
     /// HNC-0327: it is not there, or cannot be opened.
     pub(crate) async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Problem> {
         Ok(match self {
-            Place::File(path) => Arc::new(SqliteStore::open(path, SqliteOptions::new(mode))?),
+            Place::File(path) => Arc::new(file(path, mode)?),
             Place::Database(url) => Arc::new(PostgresStore::open(url, PostgresOptions::new(mode)).await?),
         })
     }
+}
+
+fn file(path: &Path, mode: OpenMode) -> Result<SqliteStore, hence::store::Error> {
+    let error = match SqliteStore::open(path, SqliteOptions::new(mode)) {
+        Ok(store) if mode == OpenMode::Existing && is_write_protected(path) => {
+            drop(store);
+            None
+        }
+        Ok(store) => return Ok(store),
+        Err(error) if mode == OpenMode::Existing && path.exists() => Some(error),
+        Err(error) => return Err(error),
+    };
+    match SqliteStore::open(path, SqliteOptions::new(OpenMode::ReadOnly)) {
+        Ok(store) => {
+            SAID.call_once(|| output::note(&format!("{} cannot be written by you; it is only read", path.display())));
+            Ok(store)
+        }
+        // Why it cannot even be read says more than why it cannot be written.
+        Err(reading) if *reading.kind() == ErrorKind::ReadOnly => Err(reading),
+        Err(reading) => Err(error.unwrap_or(reading)),
+    }
+}
+
+/// Whether the file is there and this process may not write it.
+fn is_write_protected(path: &Path) -> bool {
+    let opened = std::fs::OpenOptions::new().write(true).open(path);
+    opened.is_err_and(|error| matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
 }
 
 impl fmt::Display for Place {

@@ -14,6 +14,7 @@ mod identity;
 mod inbox;
 mod lease;
 mod reader;
+mod reading;
 mod row;
 mod schema;
 mod snapshot;
@@ -76,6 +77,8 @@ pub struct SqliteOptions {
     pub file_bytes_max: Option<u64>,
     /// Whether a store may be made in a file that holds the tables of another program. Where one was made, it is opened in any case.
     pub is_shared: bool,
+    /// Whether the file is read as if nobody could change it; decided by `reading`.
+    is_frozen: bool,
 }
 
 impl SqliteOptions {
@@ -88,6 +91,7 @@ impl SqliteOptions {
             busy_timeout: Duration::from_secs(10),
             file_bytes_max: None,
             is_shared: false,
+            is_frozen: false,
         }
     }
 }
@@ -108,15 +112,14 @@ impl SqliteStore {
     /// Opens the store at `path`; blocks for a moment, as all file access does.
     /// # Errors
     /// `Missing`: nothing is there and the mode is not `Create`. `NewerSchema`: it was written by a newer program. `Corrupt`: it is not a
-    /// store. `UnsafeLibrary`: SQLite is older than 3.51.3.
-    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, Error> {
+    /// store. `UnsafeLibrary`: SQLite is older than 3.51.3. `ReadOnly`: it cannot be read without writing beside it.
+    pub fn open(path: &Path, mut options: SqliteOptions) -> Result<Self, Error> {
         check_library(rusqlite::version_number())?;
         if options.mode != OpenMode::Create && !path.exists() {
             return Err(Error::new(ErrorKind::Missing, format!("there is no store at {}", path.display())));
         }
         let writer = if options.mode == OpenMode::ReadOnly {
-            let reader = Connected::reader(path, &options)?;
-            match schema::check(&reader, options.is_shared)? {
+            match reading::schema_of(path, &mut options)? {
                 0 => return Err(Error::new(ErrorKind::Missing, "there is no store in the file")),
                 schema::SCHEMA_VERSION => {}
                 _ => return Err(Error::new(ErrorKind::Missing, "the store has an older schema: open it once for writing")),

@@ -3,7 +3,7 @@
 use hence::{AuditMode, AuditReport, Healing};
 use serde_json::{Value, json};
 
-use crate::input::parsed_if;
+use crate::input::known;
 use crate::output::{self, Answer};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -29,7 +29,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
     };
     let client = session.client().await?;
     let mut reports = Vec::new();
-    match parsed_if(args.timeline.as_deref())? {
+    match known(&client, args.timeline.as_deref(), None)?.0 {
         Some(timeline) => reports.push(client.audit(&timeline, mode).await?),
         None => {
             for definition in client.library().all_current().filter(|definition| definition.audit.is_some()) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hence::Client;
 use hence::core::task::TaskState;
+use hence::{Client, ErrorKind};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -72,8 +72,11 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Exit, Pr
             // A span counts from where the clock is going already, so that advancing twice by a day is two days.
             let now = Now { at: reading.target.unwrap_or(reading.now), zone: session.zone()? };
             let target = now.instant(to)?;
-            client.advance(target).await.map_err(|error| {
-                Problem::from(error).help("make it virtual with `hence clock virtual`; a virtual clock never goes back")
+            client.advance(target).await.map_err(|error| match error {
+                ErrorKind::Refused { .. } => {
+                    Problem::from(error).help("make it virtual with `hence clock virtual`; a virtual clock never goes back")
+                }
+                error => error.into(),
             })?;
             if *wait && !arrived(&client, target, *timeout).await? {
                 show(session, &client).await?;

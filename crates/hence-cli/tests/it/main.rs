@@ -5,6 +5,7 @@
 
 mod runner;
 
+mod auditing;
 mod configuration;
 mod crashes;
 mod database;
@@ -15,6 +16,7 @@ mod formats;
 mod import;
 mod operating;
 mod preview;
+mod read_only;
 mod receivers;
 mod serving;
 mod telling;

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::row::column;
-use super::{OpenMode, SqliteOptions, Synchronous, failure, statement};
+use super::{OpenMode, SqliteOptions, Synchronous, failure, reading, statement};
 use crate::error::Error;
 
 /// How many statements a connection keeps prepared: more than there are.
@@ -59,7 +59,11 @@ impl Connected {
 
     /// A connection that only reads.
     pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Self, Error> {
-        let this = Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, options)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let this = match options.is_frozen {
+            true => Self::open(&reading::frozen(path), flags | OpenFlags::SQLITE_OPEN_URI, options)?,
+            false => Self::open(path, flags, options)?,
+        };
         this.set("cache_size", -READER_CACHE_KIB)?;
         this.set("query_only", 1)?;
         Ok(this)
