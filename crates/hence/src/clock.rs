@@ -3,8 +3,7 @@
 //! The store says which clock holds: the system's, or a virtual one that stands still until somebody advances it. All processes on
 //! one store therefore agree. Waiting is in real time, in steps of at most a second, so that a machine that slept is noticed.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hence_store::Store;
@@ -23,8 +22,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(1);
 pub struct Clock {
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
-    /// Microseconds of what was shown last to this process.
-    shown: Arc<AtomicI64>,
+    shown: Arc<Shown>,
     /// Raised when an engine of this process has moved a virtual clock.
     moved: Arc<Notify>,
 }
@@ -46,7 +44,7 @@ impl Clock {
 
     /// The clock of this store, as a process on that host reads it.
     pub(crate) fn on(host: Arc<dyn Host>, store: Arc<dyn Store>) -> Self {
-        let shown = Arc::new(AtomicI64::new(host.wall().as_microsecond()));
+        let shown = Arc::new(Shown::new(host.wall()));
         Self { store, host, shown, moved: Arc::default() }
     }
 
@@ -54,12 +52,13 @@ impl Clock {
     /// # Errors
     /// The store cannot be read.
     pub async fn read(&self) -> Result<Reading, Error> {
+        let asked = self.shown.ask();
         let reading = match self.store.clock().await? {
             ClockSetting::System => Reading { now: self.host.wall(), target: None },
             ClockSetting::Database { now } => Reading { now, target: None },
             ClockSetting::Virtual { now, target } => Reading { now, target: Some(target) },
         };
-        self.shown.store(reading.now.as_microsecond(), Ordering::Relaxed);
+        self.shown.answer(asked, reading.now);
         Ok(reading)
     }
 
@@ -69,16 +68,19 @@ impl Clock {
     }
 
     /// What it showed when it was read last in this process, by a client or an engine; without asking the store.
+    ///
+    /// It goes back only where the clock itself did: the machine's was set back, or somebody made it virtual or another one.
     pub fn last_shown(&self) -> Timestamp {
-        Timestamp::from_microsecond(self.shown.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
+        self.shown.last()
     }
 
     /// Makes the clock virtual, standing at `at`.
     /// # Errors
     /// The store cannot be written.
     pub async fn make_virtual(&self, at: Timestamp) -> Result<(), Error> {
-        self.shown.store(at.as_microsecond(), Ordering::Relaxed);
-        Ok(self.store.set_clock(ClockSetting::Virtual { now: at, target: at }).await?)
+        self.store.set_clock(ClockSetting::Virtual { now: at, target: at }).await?;
+        self.shown.set(at);
+        Ok(())
     }
 
     /// Lets the store follow the system's clock.
@@ -108,8 +110,9 @@ impl Clock {
 
     /// Lets a virtual clock show `now`; only the engine does this, on the way to the target.
     pub(crate) async fn step(&self, now: Timestamp, target: Timestamp) -> Result<(), Error> {
-        self.shown.store(now.as_microsecond(), Ordering::Relaxed);
+        let asked = self.shown.ask();
         self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?;
+        self.shown.answer(asked, now);
         self.moved.notify_waiters();
         Ok(())
     }
@@ -143,6 +146,58 @@ impl Clock {
     }
 }
 
+/// What was shown last to this process.
+struct Shown(Mutex<LastShown>);
+
+struct LastShown {
+    at: Timestamp,
+    /// Counts what was shown.
+    answers: u64,
+    /// Counts how often this process set the clock.
+    settings: u64,
+}
+
+/// How much had been shown when somebody began to read the clock.
+#[derive(Clone, Copy)]
+struct Asked {
+    answers: u64,
+    settings: u64,
+}
+
+impl Shown {
+    fn new(at: Timestamp) -> Self {
+        Self(Mutex::new(LastShown { at, answers: 0, settings: 0 }))
+    }
+
+    fn ask(&self) -> Asked {
+        let last = self.lock();
+        Asked { answers: last.answers, settings: last.settings }
+    }
+
+    /// Of readings that overlap, the latest instant stands: an earlier one was only slower on its way.
+    fn answer(&self, asked: Asked, at: Timestamp) {
+        let mut last = self.lock();
+        let is_overtaken = at < last.at && asked.answers != last.answers;
+        if asked.settings == last.settings && !is_overtaken {
+            last.at = at;
+            last.answers += 1;
+        }
+    }
+
+    fn set(&self, at: Timestamp) {
+        let mut last = self.lock();
+        *last = LastShown { at, answers: last.answers + 1, settings: last.settings + 1 };
+    }
+
+    fn last(&self) -> Timestamp {
+        self.lock().at
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LastShown> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The wall clock, whole microseconds: what the stores keep.
 pub fn wall() -> Timestamp {
     let now = Timestamp::now();
@@ -170,4 +225,26 @@ pub(crate) fn elapsed() -> Duration {
 pub(crate) fn elapsed() -> Duration {
     static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     BEGAN.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what was shown last goes back only where the clock did. Method: readings that overlap and such that follow one another.
+    use super::*;
+
+    #[test]
+    fn what_was_shown_last_goes_back_only_where_the_clock_did() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let shown = Shown::new(at(100));
+        let (slow, quick) = (shown.ask(), shown.ask());
+        shown.answer(quick, at(120));
+        shown.answer(slow, at(110));
+        assert_eq!(shown.last(), at(120), "a reading that was slower on its way");
+        shown.answer(shown.ask(), at(115));
+        assert_eq!(shown.last(), at(115), "the machine's clock was set back");
+        let before = shown.ask();
+        shown.set(at(5));
+        shown.answer(before, at(130));
+        assert_eq!(shown.last(), at(5), "read before it became virtual");
+    }
 }
