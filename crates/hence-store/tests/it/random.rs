@@ -16,6 +16,7 @@ use hence_store::port::{
     CountOf, CountSpan, CountsFilter, EntityFilter, HistoryFilter, Lease, PageRequest, StartRequest, UpcomingFilter,
 };
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use crate::sites::{InFile, InMemory, InPostgres};
 
@@ -315,13 +316,18 @@ fn transition_of(task: &Task, what: u8, now: i64) -> ChangeSet {
 
 /// Plays the commands on a memory store and on the other one.
 fn play(commands: &[Command], other: Arc<dyn Site>) -> Result<(), TestCaseError> {
+    play_as(commands, other, Command::clone)
+}
+
+/// The same; the other store is given what `planted` makes of each command.
+fn play_as(commands: &[Command], other: Arc<dyn Site>, planted: fn(&Command) -> Command) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut memory = Side::new(Arc::new(InMemory::new(1)));
         let mut other = Side::new(other);
         prop_assert_eq!(memory.take_lease().await, other.take_lease().await);
         for (number, command) in (1..).zip(commands) {
-            prop_assert_eq!(memory.play(command).await, other.play(command).await, "answer to {:?}", command);
+            prop_assert_eq!(memory.play(command).await, other.play(&planted(command)).await, "answer to {:?}", command);
             if number % LOOKED_AT_EACH == 0 || number == commands.len() {
                 prop_assert_eq!(memory.everything().await, other.everything().await, "after {:?}", command);
             }
@@ -346,4 +352,22 @@ proptest! {
     fn postgres_store_does_what_the_memory_store_does(commands in prop::collection::vec(command(), 1..80)) {
         play(&commands, Arc::new(InPostgres::new(1)))?;
     }
+}
+
+#[test]
+fn a_difference_is_shown_by_few_commands() {
+    // The other store cancels what was to be held.
+    let planted = |command: &Command| match command.clone() {
+        Command::Change { nth, what: 2, is_stale, with_lease } => Command::Change { nth, what: 0, is_stale, with_lease },
+        other => other,
+    };
+    let config = ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let failed =
+        runner.run(&prop::collection::vec(command(), 1..80), |commands| play_as(&commands, Arc::new(InMemory::new(1)), planted));
+    let Err(TestError::Fail(reason, commands)) = failed else { panic!("it was not found: {failed:?}") };
+    // Something to be held, the holding, and a look at what came of it.
+    assert!(commands.len() <= 3, "{commands:?}");
+    assert!(matches!(commands.last(), Some(Command::Change { what: 2, .. })), "{commands:?}");
+    assert!(reason.message().contains("Change { nth: 0, what: 2"), "{reason}");
 }
