@@ -97,6 +97,11 @@ pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
     }
 }
 
+/// A suggestion, and what else can be done.
+pub(crate) fn or_else(suggestion: &str, other: &str) -> String {
+    if suggestion.ends_with('?') { format!("{suggestion} Else {other}") } else { format!("{suggestion}; {other}") }
+}
+
 /// A name, an id or an entity.
 /// # Errors
 /// HNC-0330: it does not look like one.

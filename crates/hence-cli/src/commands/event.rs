@@ -78,7 +78,7 @@ fn known(client: &Client, name: &EventName) -> Result<(), Problem> {
     }
     let near = input::suggestion(name.as_str(), &names.into_iter().collect::<Vec<_>>());
     Err(Problem::not_found(format!("no timeline knows the event `{name}`"))
-        .help(format!("{near}; or tell it all the same with `--anyway`")))
+        .help(input::or_else(&near, "tell it all the same with `--anyway`")))
 }
 
 /// What became of it, in one word for programs.

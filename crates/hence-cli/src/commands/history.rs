@@ -2,6 +2,7 @@
 
 use hence::Client;
 use hence::core::history::{Record, RecordKind};
+use hence::core::name::Name;
 use hence::store::port::{Cursor, HistoryFilter, HistoryOrder, PageRequest};
 
 use super::upcoming::{self, Asked};
@@ -152,9 +153,18 @@ async fn filter(client: &Client, args: &Args, now: &Now) -> Result<HistoryFilter
     };
     match args.of.as_deref() {
         Some(text) if is_task(text) => filter.task = Some(task_id(client, text).await?),
-        entity => filter.entity = parsed_if(entity)?,
+        entity => filter.entity = parsed_if(entity).map_err(|problem| whose(problem, entity))?,
     }
     Ok(filter)
+}
+
+/// What to do about a text that is no entity: a type alone lists nothing here.
+fn whose(problem: Problem, text: Option<&str>) -> Problem {
+    match text.filter(|text| text.parse::<Name>().is_ok()) {
+        Some(kind) => problem
+            .help(format!("of all of them: `hence history --timeline NAME`; who there is: `hence entity list --type {kind}`")),
+        None => problem,
+    }
 }
 
 /// Refuses an entity or a task of which nothing is stored.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{upcoming, why};
 use crate::input::{Now, task_id};
-use crate::output::{self, Answer};
+use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
 use crate::wire;
@@ -154,7 +154,7 @@ async fn each(session: &Session, which: &Which, deed: &Deed) -> Result<Exit, Pro
     let times = session.times(client.now().await?)?;
     let (mut answers, mut exit): (Vec<Value>, Exit) = (Vec::new(), Exit::Done);
     for id in ids {
-        let done = one(&client, id, (deed, &which.reason)).await?;
+        let done = one(&client, id, (deed, &which.reason), &times).await?;
         if done.exit != Exit::Done {
             exit = done.exit;
         }
@@ -170,10 +170,10 @@ async fn each(session: &Session, which: &Which, deed: &Deed) -> Result<Exit, Pro
     Ok(exit)
 }
 
-async fn one(client: &Client, id: TaskId, (deed, reason): (&Deed, &str)) -> Result<Done, Problem> {
+async fn one(client: &Client, id: TaskId, (deed, reason): (&Deed, &str), times: &Times) -> Result<Done, Problem> {
     let done = |answer: &'static str, text: String, exit: Exit| Ok(Done { id, answer, text, exit });
     let changed = |word: &'static str, result: Result<Task, hence::Error>| match result {
-        Ok(task) => Ok((word, format!("is {}, due {}", task.state, task.due_at), Exit::Done)),
+        Ok(task) => Ok((word, format!("is {}, due {}", task.state, times.said(task.due_at)), Exit::Done)),
         Err(error) => refused(error),
     };
     let (answer, text, exit) = match deed {

@@ -146,6 +146,8 @@ fn list(page: &Page<hence::core::task::Task>, times: &Times, is_one: bool) {
         let mut state = task.state.to_string();
         if task.state == TaskState::Scheduled && task.attempt > 0 {
             state.push_str(&format!(", next try {}", times.local(task.wake_at)));
+        } else if task.wake_at < task.due_at && task.state == TaskState::Scheduled {
+            state.push_str(", to run now");
         } else if task.due_at < times.now && task.state == TaskState::Scheduled {
             state.push_str(", late");
         }

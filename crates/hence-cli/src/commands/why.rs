@@ -16,7 +16,7 @@ use hence::store::port::TaskView;
 use serde_json::{Value, json};
 
 use super::{entity, history, task};
-use crate::input::{is_task, parsed, parsed_if, suggestion, task_id};
+use crate::input::{is_task, or_else, parsed, parsed_if, suggestion, task_id};
 use crate::output::{self, Answer, Times};
 use crate::problem::{Exit, Problem};
 use crate::session::Session;
@@ -92,9 +92,9 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem>
         let library = client.library();
         let versions = snapshot.timelines.iter().filter_map(|timeline| library.version(&timeline.definition));
         let known: Vec<&str> = versions.flat_map(|definition| definition.steps.iter().map(|step| step.name.as_str())).collect();
-        let near = step.map(|step| format!("{} ", suggestion(step.as_str(), &known))).unwrap_or_default();
-        return Err(Problem::not_found(format!("no timeline of {key} has {what}"))
-            .help(format!("{near}See all of it with `hence why {key}`")));
+        let all = format!("see all of it with `hence why {key}`");
+        let help = step.map_or_else(|| all.clone(), |step| or_else(&suggestion(step.as_str(), &known), &all));
+        return Err(Problem::not_found(format!("no timeline of {key} has {what}")).help(help));
     }
     if !session.give(|| document(&key, &answers)) {
         answers.iter().for_each(Because::show);
@@ -173,6 +173,9 @@ fn standing(task: &Task, times: &Times) -> String {
         TaskState::Running => format!("is running, attempt {}; it was due {due}", task.attempt),
         _ if task.attempt > 0 => {
             format!("failed {} time(s) and is tried again {}; it was due {due}", task.attempt, times.said(task.wake_at))
+        }
+        _ if task.wake_at < task.due_at => {
+            format!("is to run now, ahead of its instant {due}: it starts as soon as an engine is free for it")
         }
         _ if task.due_at < times.now => format!("is late: it was due {due} and starts as soon as an engine is free for it"),
         _ => format!("will happen {due}"),

@@ -98,3 +98,17 @@ fn late_tasks_say_that_they_are_late() {
     let doctor = folder.run(&["doctor"]);
     assert!(doctor.out.contains("mend  engine: something was to start 2026-02-28T09:00:00Z and did not"), "{doctor:?}");
 }
+
+#[test]
+fn what_is_run_ahead_of_its_instant_is_said_so() {
+    let folder = Folder::trial();
+    folder.done(&["enrol", "trial", "account/42", "--facts", &facts("a@example.com")]);
+    let name = folder.done(&["upcoming", "account/42", "--step", "expire", "-o", "name"]);
+    let task = name.trim();
+    folder.done(&["task", "run", task]);
+    let why = folder.done(&["why", task]);
+    assert!(why.contains("is to run now, ahead of its instant 2026-04-01T10:00:00Z"), "{why}");
+    assert!(folder.done(&["upcoming", "account/42"]).contains("scheduled, to run now"));
+    folder.refused(&["why", "account/42", "remnd"], 5, "did you mean `remind`? Else see all of it with `hence why account/42`");
+    folder.refused(&["history", "account"], 2, "who there is: `hence entity list --type account`");
+}

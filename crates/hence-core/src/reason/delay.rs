@@ -217,7 +217,7 @@ impl Delay {
             }
             Self::Behind { task, step, due_at, is_running } => {
                 let stands = if *is_running { "is running" } else { "comes first" };
-                format!("{step} ({}) of the same entity {stands}; that was due {}", TaskId(*task), at(due_at))
+                format!("{step} ({}) of the same entity {stands}; its instant is {}", TaskId(*task), at(due_at))
             }
             Self::NoEngine { last_seen: None } => "no engine is running".to_owned(),
             Self::NoEngine { last_seen: Some(seen) } => format!("no engine is running; one was seen last {}", at(seen)),

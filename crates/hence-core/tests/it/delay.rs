@@ -87,7 +87,7 @@ fn whatever_holds_a_task_back_is_named() {
     (awaited.answer_awaited, awaited.wake_at) = (true, at(60));
     check(&[awaited], ALIVE, &["the receiver took it and has time to answer until Mon 2026-03-02 10:00 (UTC)"]);
     let behind = |state, word: &str| {
-        let expected = format!("step_2 (task_2) of the same entity {word}; that was due Mon 2026-03-02 09:08 (UTC)");
+        let expected = format!("step_2 (task_2) of the same entity {word}; its instant is Mon 2026-03-02 09:08 (UTC)");
         check(&[task(1, 9, Scheduled, 0), task(2, 8, state, 1)], ALIVE, &[&expected]);
     };
     behind(Running, "is running");
@@ -97,7 +97,7 @@ fn whatever_holds_a_task_back_is_named() {
     check(
         &[task(1, 9, Scheduled, 0), task(2, 7, Scheduled, 0), task(3, 8, Running, 1)],
         ALIVE,
-        &["step_3 (task_3) of the same entity is running; that was due Mon 2026-03-02 09:08 (UTC)"],
+        &["step_3 (task_3) of the same entity is running; its instant is Mon 2026-03-02 09:08 (UTC)"],
     );
 }
 

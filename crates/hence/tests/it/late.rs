@@ -50,7 +50,7 @@ async fn a_task_waits_for_the_one_of_its_entity_that_runs() {
         schedule(&world, "third", "2026-03-02T09:00:00Z", json!({ "log": "x" })).await;
         schedule(&world, "tomorrow", "2026-03-03T09:00:00Z", json!({ "log": "x" })).await;
         assert_eq!(held_back(&world, "first").await, [NO_ENGINE]);
-        let of_first = |stands| format!("first (task_1) of the same entity {stands}; that was due Mon 2026-03-02 09:00 (UTC)");
+        let of_first = |stands| format!("first (task_1) of the same entity {stands}; its instant is Mon 2026-03-02 09:00 (UTC)");
         assert_eq!(held_back(&world, "third").await, [of_first("comes first"), NO_ENGINE.to_owned()]);
         let running = world.engine();
         started.notified().await;
