@@ -26,6 +26,15 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const PLAIN: Style = Style::new();
+/// What problems of definitions are drawn with, beside bold; none of them hides anything.
+const DRAWN: [AnsiColor; 6] = [
+    AnsiColor::BrightRed,
+    AnsiColor::Yellow,
+    AnsiColor::BrightYellow,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightBlue,
+];
 
 /// A line of data for people.
 pub(crate) fn line(text: &str) {
@@ -33,7 +42,7 @@ pub(crate) fn line(text: &str) {
 }
 
 /// The text with everything made visible that would change how a terminal shows it: control characters other than line ends and tabs,
-/// controls of direction and invisible marks. The styles of this module stay.
+/// controls of direction and invisible marks. The styles of this module and of drawn problems stay.
 fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     let is_hidden = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
@@ -43,7 +52,8 @@ fn visible(text: &str) -> std::borrow::Cow<'_, str> {
         return text.into();
     }
     let styles: Vec<String> = [RED, GREEN, CYAN, BOLD]
-        .iter()
+        .into_iter()
+        .chain(DRAWN.map(AnsiColor::on_default))
         .flat_map(|style| [style.render().to_string(), style.render_reset().to_string()])
         .collect();
     let mut shown = String::with_capacity(text.len());

@@ -45,6 +45,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Problem> {
     let name: Name = parsed(&args.timeline)?;
+    if session.global.store.is_none() && !session.config()?.store.may_be_there() {
+        // Before a store is made: as long as there is none, only a file can define it.
+        in_files(session, &name, Vec::new())?;
+    }
     let client = session.client_of_configured_store().await?;
     let definition = definition(session, &client, &name).await?;
     let now = Now { at: client.now().await?, zone: session.zone()? };
@@ -126,25 +130,28 @@ async fn definition(session: &Session, client: &Client, name: &Name) -> Result<A
     if let Some(definition) = client.library().current(name) {
         return Ok(Arc::clone(definition));
     }
-    let unknown = || {
-        let library = client.library();
-        let files = session.definition_paths(&[]).and_then(|paths| definitions::read(&paths)).unwrap_or_default();
-        let in_files = files.iter().filter_map(|file| file.loaded.as_ref().ok()).map(|loaded| loaded.definition.name.as_str());
-        let mut known: Vec<&str> = library.all_current().map(|definition| definition.name.as_str()).chain(in_files).collect();
-        known.sort_unstable();
-        known.dedup();
-        let suggestion = input::suggestion(name.as_str(), &known);
-        Problem::new("HNC-0301", format!("timeline `{name}` is not defined"), Exit::NotFound)
-            .help(format!("{suggestion} (files are looked for in {})", session.global.place()))
-    };
-    let paths = session.definition_paths(&[])?;
-    if !paths.iter().all(|path| path.exists()) {
-        return Err(unknown());
-    }
-    let files = definitions::usable(&paths)?;
-    let of_name = |file: &&definitions::File| file.loaded.as_ref().is_ok_and(|loaded| &loaded.definition.name == name);
-    let file = files.iter().find(of_name).ok_or_else(unknown)?;
+    let known = client.library().all_current().map(|definition| definition.name.to_string()).collect();
+    let file = in_files(session, name, known)?;
     let stored = client.put_definition(&file.source).await?;
     output::note(&format!("stored timeline `{name}` ({}) from {}", stored.hash.short(), file.path.display()));
     Ok(stored)
+}
+
+/// The configured file that defines the timeline; `known` are those that are stored.
+fn in_files(session: &Session, name: &Name, mut known: Vec<String>) -> Result<definitions::File, Problem> {
+    let paths = session.definition_paths(&[])?;
+    let mut unknown = || {
+        let files = definitions::read(&paths).unwrap_or_default();
+        known.extend(files.iter().filter_map(|file| file.loaded.as_ref().ok()).map(|loaded| loaded.definition.name.to_string()));
+        known.sort_unstable();
+        known.dedup();
+        let suggestion = input::suggestion(name.as_str(), &known.iter().map(String::as_str).collect::<Vec<_>>());
+        Problem::new("HNC-0301", format!("timeline `{name}` is not defined"), Exit::NotFound)
+            .help(format!("{suggestion} (files are looked for in {})", session.global.place()))
+    };
+    if !paths.iter().all(|path| path.exists()) {
+        return Err(unknown());
+    }
+    let of_name = |file: &definitions::File| file.loaded.as_ref().is_ok_and(|loaded| &loaded.definition.name == name);
+    definitions::usable(&paths)?.into_iter().find(of_name).ok_or_else(unknown)
 }

@@ -40,6 +40,9 @@ fn problems_are_shown_with_line_caret_code_and_help() {
     for part in ["error[HNC-0103]: unknown key `deu`", "--> broken.toml:", "^^^", "help: did you mean `due`?"] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
+    assert!(!ran.out.contains("u{1b}") && !ran.out.contains('\u{1b}'), "{}", ran.out);
+    let coloured = folder.run(&["check", "broken.toml", "--color", "always"]).out;
+    assert!(coloured.contains("\u{1b}[91m") && !coloured.contains("u{1b}"), "{coloured}");
     let github = folder.run(&["check", "broken.toml", "--format", "github"]);
     assert!(github.out.starts_with("::error file=broken.toml,line="), "{}", github.out);
     let json = folder.run(&["check", "broken.toml", "--json"]);

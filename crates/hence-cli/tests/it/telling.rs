@@ -308,3 +308,13 @@ fn who_tells_learns_why_it_waits_and_so_does_who_looks() {
     let why = folder.done(&["why", "account/42"]);
     assert!(why.starts_with("what was told of account/42 is not carried out yet\n") && why.contains(problem), "{why}");
 }
+
+#[test]
+fn no_store_is_made_for_a_timeline_that_nobody_defined() {
+    let folder = Folder::new();
+    folder.refused(&["enrol", "trial", "account/1"], 5, "timeline `trial` is not defined");
+    folder.done(&["init"]);
+    folder.refused(&["enrol", "trail", "account/1"], 5, "did you mean `trial`?");
+    assert!(!folder.path().join("hence.db").exists());
+    assert!(folder.run(&["enrol", "trial", "account/1"]).err.contains("made a new store"));
+}
