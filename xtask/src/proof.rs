@@ -27,6 +27,6 @@ pub(crate) fn crash(root: &Path, options: &[String]) -> Result<()> {
 /// Builds and runs the program that has sqlx beside Hence. It is no member of the workspace, because of the SQLite that it links.
 pub(crate) fn beside_sqlx(root: &Path) -> Result<()> {
     let target = root.join("target/beside-sqlx").display().to_string();
-    let arguments = ["--quiet", "--locked", "--manifest-path", "examples/beside-sqlx/Cargo.toml", "--target-dir", &target];
+    let arguments = ["--quiet", "--manifest-path", "examples/beside-sqlx/Cargo.toml", "--target-dir", &target];
     Cargo::new(root, false).run("run", &arguments)
 }

@@ -361,9 +361,10 @@ impl Client {
     /// # }
     /// ```
     /// # Errors
-    /// The store is not one in an SQLite file, cannot be read, or the key is too long. Running the statement fails when its key was used for
+    /// The store is not one in an SQLite file, cannot be read, the key is too long, or what is told is larger than [`TOLD_BYTES_MAX`]. Running the statement fails when its key was used for
     /// something else (HNC-0307).
     pub async fn statement(&self, telling: Telling) -> Result<Statement, Error> {
+        telling.check_size()?;
         let now = self.now().await?;
         let wish =
             NewWish { wish: telling.wish, at: telling.at.unwrap_or(now), actor: self.actor().to_owned(), key: telling.key };
