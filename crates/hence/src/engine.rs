@@ -26,7 +26,7 @@ use hence_core::shard::Shard;
 use hence_core::task::{AttemptEnd, Task};
 use hence_core::timeline::EntitySnapshot;
 use hence_dispatch::Dispatchers;
-use hence_store::port::{Lease, OwnedShard, StartRequest};
+use hence_store::port::{Lease, OwnedShard, StartRequest, StoreIdentity};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -198,8 +198,7 @@ impl Engine {
         let host = Arc::clone(self.client.host());
         // Never from the seed of the options: two engines with one seed are still two nodes.
         let node = format!("node_{:016x}{:016x}", host.dice(), host.dice());
-        let reading = self.client.clock().read().await?;
-        let identity = self.client.store().identity().await?;
+        let (reading, identity) = self.first_read(&stop).await?;
         let options = KeeperOptions { abort_when_stuck: self.options.abort_when_stuck, readiness: self.readiness };
         let keeper = Keeper::begin(&host, self.client.store(), Owner::new(node, timing), options);
         let mut performer = Performer {
@@ -238,6 +237,23 @@ impl Engine {
             performer.attempts.abort();
         }
         result.map(|()| performer.summary)
+    }
+
+    /// The clock and what the store is; one that is away is waited for, unless the engine is to stop.
+    async fn first_read(&self, stop: &CancellationToken) -> Result<(Reading, StoreIdentity), Error> {
+        loop {
+            let read = async {
+                let reading = self.client.clock().read().await?;
+                Ok((reading, self.client.store().identity().await?))
+            };
+            match read.await {
+                Err(error) if Error::is_passing(&error) && !stop.is_cancelled() => {
+                    tracing::warn!(%error, "the store cannot be used; the engine begins when it can");
+                    self.client.host().wait(PATIENCE).await;
+                }
+                read => return read,
+            }
+        }
     }
 }
 

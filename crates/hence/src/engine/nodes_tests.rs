@@ -400,6 +400,22 @@ async fn a_node_whose_renewal_is_late_waits_with_what_it_was_to_send() {
 }
 
 #[tokio::test]
+async fn an_engine_that_begins_while_its_store_is_away_waits_for_it() {
+    for world in World::of_each_kind().await {
+        let one = world.join("one").await;
+        // Nothing of it has run yet.
+        one.machine.is_cut.store(true, Ordering::SeqCst);
+        world.seconds(20).await;
+        assert!(!one.has_ended.load(Ordering::SeqCst));
+        one.machine.is_cut.store(false, Ordering::SeqCst);
+        world.seconds(3).await;
+        world.enrol(&one, 0..10, 1).await;
+        world.seconds(3).await;
+        assert_eq!(world.called(), (10, BTreeSet::from(["one"])));
+    }
+}
+
+#[tokio::test]
 async fn an_engine_survives_a_sleep_of_its_machine() {
     for world in World::of_each_kind().await {
         let one = world.join("one").await;
