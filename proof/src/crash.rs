@@ -6,10 +6,10 @@
 //! and every send has a boundary that is met. While it dies and comes back, tasks are cancelled from this process on the same store.
 //! `receiver` logs what arrives, `engine` starts and kills, `check` judges.
 
-mod check;
-mod engine;
+pub(crate) mod check;
+pub(crate) mod engine;
 pub mod full;
-mod receiver;
+pub(crate) mod receiver;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use self::engine::{Engine, Kill};
 use self::receiver::Receiver;
 
 /// Two tasks for each entity, in order; an event would cancel both.
-const DEFINITION: &str = r#"
+pub(crate) const DEFINITION: &str = r#"
 [timeline]
 name = "drain"
 entity = "account"
@@ -85,9 +85,9 @@ impl Options {
 
 /// What a cancel came to, as it was answered.
 #[derive(Debug, Clone, Copy)]
-struct Cancel {
-    task: TaskId,
-    answer: CancelAnswer,
+pub(crate) struct Cancel {
+    pub(crate) task: TaskId,
+    pub(crate) answer: CancelAnswer,
 }
 
 /// Kills, drains and judges.

@@ -1,7 +1,7 @@
-//! Measures the product as it is shipped, and kills it: run as `cargo xtask bench` and `cargo xtask crash`, never by users.
+//! Measures the product as it is shipped, and kills it: run as `cargo xtask bench`, `crash` and `blackbox`, never by users.
 //!
 //! Owns the workloads and the raw statements they are compared with (`bench`), and the harness that kills the built binary and holds
-//! history against the receiver's log (`crash`). Reads the clock, because it stands outside of what it measures.
+//! history against the receiver's log (`crash`), also with several nodes that are hurt (`blackbox`). Reads the clock, because it stands outside of what it measures.
 
 // A developer's tool talks to the terminal; there is no other reader.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -13,3 +13,5 @@ pub mod bench;
 pub mod million;
 
 pub mod crash;
+
+pub mod blackbox;

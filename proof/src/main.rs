@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hence_proof::{bench, crash, million};
+use hence_proof::{bench, blackbox, crash, million};
 
 /// Measures Hence, and kills it.
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum What {
     },
     /// Kills the engine again and again, and holds history against the receiver's log
     Crash(crash::Options),
+    /// Hurts several nodes on one PostgreSQL database, and holds history against the receiver's log
+    Blackbox(blackbox::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         What::Million(options) => million::run(&options),
         What::FullDisk { hence, tasks } => crash::full::run(&hence, tasks).and_then(|report| judged(&report)),
         What::Crash(options) => crash::run(&options).and_then(|report| judged(&report)),
+        What::Blackbox(options) => blackbox::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

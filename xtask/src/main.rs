@@ -53,6 +53,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Hurt several nodes on one PostgreSQL database, and hold history against the receiver's log; options as `--help` of it says
+    #[command(disable_help_flag = true)]
+    Blackbox {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Build a program that uses sqlx and Hence on one SQLite file, and run it
     BesideSqlx,
     /// Run the simulator: `--seed N`, `--seeds A..B`, `--bugs`; `--help` lists the rest
@@ -76,7 +82,8 @@ fn main() -> ExitCode {
         Chore::Ci => gate::ci(&root),
         Chore::Tidy { rule } => tidy::run(&root, rule.as_deref()),
         Chore::Bench { options } => proof::bench(&root, &options),
-        Chore::Crash { options } => proof::crash(&root, &options),
+        Chore::Crash { options } => proof::kill(&root, "crash", &options),
+        Chore::Blackbox { options } => proof::kill(&root, "blackbox", &options),
         Chore::BesideSqlx => proof::beside_sqlx(&root),
         Chore::Docs { check } => reference::run(&root, "", check),
         Chore::Sim { arguments } => gate::simulate(&root, &arguments),

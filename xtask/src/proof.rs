@@ -13,13 +13,13 @@ pub(crate) fn bench(root: &Path, options: &[String]) -> Result<()> {
     Cargo::new(root, false).run("run", &arguments)
 }
 
-/// Builds the binary as the tests do, and kills it.
-pub(crate) fn crash(root: &Path, options: &[String]) -> Result<()> {
+/// Builds the binary as the tests do, and kills it, in the way that `how` names.
+pub(crate) fn kill(root: &Path, how: &str, options: &[String]) -> Result<()> {
     let cargo = Cargo::new(root, false);
     cargo.run("build", &["--quiet", "--workspace"])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let hence = target.join("debug/hence").display().to_string();
-    let mut arguments = vec!["--quiet", "--package", "hence-proof", "--", "crash", "--hence", &hence];
+    let mut arguments = vec!["--quiet", "--package", "hence-proof", "--", how, "--hence", &hence];
     arguments.extend(options.iter().map(String::as_str));
     cargo.run("run", &arguments)
 }

@@ -17,12 +17,12 @@ use super::receiver::Received;
 const TOLD_MAX: usize = 20;
 
 /// What is judged.
-pub(super) struct Evidence {
-    pub(super) seed: u64,
-    pub(super) received: Vec<Received>,
-    pub(super) cancels: Vec<Cancel>,
-    pub(super) kills: Vec<Killed>,
-    pub(super) tasks: usize,
+pub(crate) struct Evidence {
+    pub(crate) seed: u64,
+    pub(crate) received: Vec<Received>,
+    pub(crate) cancels: Vec<Cancel>,
+    pub(crate) kills: Vec<Killed>,
+    pub(crate) tasks: usize,
 }
 
 /// What came of it.
@@ -56,7 +56,7 @@ struct Story<'r> {
 }
 
 /// Judges.
-pub(super) async fn check(store: &Arc<dyn Store>, evidence: Evidence) -> Result<Report> {
+pub(crate) async fn check(store: &Arc<dyn Store>, evidence: Evidence) -> Result<Report> {
     let records = history(store).await?;
     let mut stories: BTreeMap<i64, Story<'_>> = BTreeMap::new();
     for record in &records {

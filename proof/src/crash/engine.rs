@@ -25,7 +25,7 @@ pub(super) enum Kill {
 
 /// How a kill went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Killed {
+pub(crate) enum Killed {
     /// At a random moment.
     AtRandom,
     /// At a call.

@@ -18,17 +18,17 @@ use tokio_util::sync::CancellationToken;
 
 /// One request, as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) at: Timestamp,
+pub(crate) struct Received {
+    pub(crate) at: Timestamp,
     /// The number of the task in the store, from the request's id.
-    pub(super) task: i64,
-    pub(super) id: String,
+    pub(crate) task: i64,
+    pub(crate) id: String,
     /// The entity and the step.
-    pub(super) about: (String, String),
-    pub(super) attempt: u64,
-    pub(super) fence: i64,
-    pub(super) due_at: Timestamp,
-    pub(super) possible_duplicate: bool,
+    pub(crate) about: (String, String),
+    pub(crate) attempt: u64,
+    pub(crate) fence: i64,
+    pub(crate) due_at: Timestamp,
+    pub(crate) possible_duplicate: bool,
 }
 
 struct Log {
@@ -36,7 +36,7 @@ struct Log {
 }
 
 /// A server on this machine.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     port: u16,
     log: Arc<Log>,
     stop: CancellationToken,
@@ -45,7 +45,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Begins on a free port.
-    pub(super) async fn begin(path: &Path) -> Result<Self> {
+    pub(crate) async fn begin(path: &Path) -> Result<Self> {
         let log = Arc::new(Log { file: Mutex::new((File::create(path)?, Vec::new())) });
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
         let port = listener.local_addr()?.port();
@@ -55,17 +55,17 @@ impl Receiver {
         Ok(Self { port, log, stop, serving: tokio::spawn(async move { serving.await }) })
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// How many requests have arrived.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.log.file.lock().unwrap_or_else(PoisonError::into_inner).1.len()
     }
 
     /// Ends it; everything that arrived.
-    pub(super) async fn end(self) -> Result<Vec<Received>> {
+    pub(crate) async fn end(self) -> Result<Vec<Received>> {
         self.stop.cancel();
         self.serving.await.context("the receiver broke")??;
         Ok(self.log.file.lock().unwrap_or_else(PoisonError::into_inner).1.clone())

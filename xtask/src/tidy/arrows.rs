@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("embedding", &["hence"]),
     ("beside-sqlx", &["hence"]),
     // Measures the library, and the built binary as a process.
-    ("hence-proof", &["hence"]),
+    ("hence-proof", &["hence", "hence-servers"]),
 ];
 
 /// Edges that are not in the table, crates that are not, and cycles through tests.

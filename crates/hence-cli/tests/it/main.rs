@@ -6,6 +6,7 @@
 mod runner;
 
 mod auditing;
+mod blackbox;
 mod configuration;
 mod crashes;
 mod database;
