@@ -165,7 +165,14 @@ pub fn live_of(snapshot: &EntitySnapshot, timeline: TimelineId) -> Vec<Task> {
 
 /// Every event that was told of the entity, by the instant it happened.
 pub fn events_of(snapshot: &EntitySnapshot) -> Vec<SeenEvent> {
-    let mut events: Vec<SeenEvent> = snapshot.records.iter().filter_map(SeenEvent::of).collect();
+    events_after(snapshot, snapshot.records.len())
+}
+
+/// As [`events_of`]; those that the records after the first `known` tell of are new.
+fn events_after(snapshot: &EntitySnapshot, known: usize) -> Vec<SeenEvent> {
+    let records = snapshot.records.iter().enumerate();
+    let seen = |(index, record)| SeenEvent::of(record).map(|event| SeenEvent { is_new: index >= known, ..event });
+    let mut events: Vec<SeenEvent> = records.filter_map(seen).collect();
     events.sort_by_key(|event| event.at);
     events
 }
@@ -194,6 +201,8 @@ struct Work<'a> {
     library: &'a Library,
     now: Timestamp,
     changes: ChangeSet,
+    /// How many records there were before.
+    known: usize,
     /// The number of the next new task or timeline, counting down from -1.
     next_new: i64,
 }
@@ -202,7 +211,12 @@ impl<'a> Work<'a> {
     fn new(snapshot: &EntitySnapshot, library: &'a Library, now: Timestamp) -> Self {
         let mut changes = ChangeSet::new(snapshot.entity.clone());
         changes.planned_from = Some(snapshot.version);
-        Self { snapshot: snapshot.clone(), library, now, changes, next_new: -1 }
+        Self { snapshot: snapshot.clone(), library, now, changes, known: snapshot.records.len(), next_new: -1 }
+    }
+
+    /// Every event, with those new that are being told.
+    fn events(&self) -> Vec<SeenEvent> {
+        events_after(&self.snapshot, self.known)
     }
 
     fn new_number(&mut self) -> i64 {

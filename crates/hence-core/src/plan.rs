@@ -61,6 +61,8 @@ pub struct SeenEvent {
     pub actor: String,
     /// What it carries.
     pub data: serde_json::Value,
+    /// Whether it is being told: then it also takes back what a person has asked for. One that was known before does not.
+    pub is_new: bool,
 }
 
 impl SeenEvent {
@@ -68,7 +70,7 @@ impl SeenEvent {
     pub fn of(record: &Record) -> Option<Self> {
         match &record.reason {
             Reason::Event { name, at, actor, data, .. } if record.kind == crate::history::RecordKind::Event => {
-                Some(Self { name: name.parse().ok()?, at: *at, actor: actor.clone(), data: data.clone() })
+                Some(Self { name: name.parse().ok()?, at: *at, actor: actor.clone(), data: data.clone(), is_new: false })
             }
             _ => None,
         }
@@ -141,8 +143,8 @@ pub struct Absent {
     pub occurrence: String,
     /// When it would be due, where that is known.
     pub due_at: Option<Timestamp>,
-    /// When the last event happened that cancels it, if one does.
-    pub cancelled_at: Option<Timestamp>,
+    /// Whether an event cancels it that is being told.
+    pub is_cancelled_now: bool,
     /// Why it does not exist.
     pub reason: Reason,
 }
@@ -191,9 +193,9 @@ impl<'a> Planner<'a> {
 
     fn step(&mut self, step: &'a Step) {
         // An event comes first: it also stops what an earlier run has under way, which a later run alone does not.
-        if let Some((reason, last_at)) = told::cancelled_by(self.input, &step.name) {
+        if let Some((reason, is_cancelled_now)) = told::cancelled_by(self.input, &step.name) {
             let (step, occurrence) = (step.name.clone(), String::new());
-            return self.plan.absent.push(Absent { step, occurrence, due_at: None, cancelled_at: Some(last_at), reason });
+            return self.plan.absent.push(Absent { step, occurrence, due_at: None, is_cancelled_now, reason });
         }
         if self.input.is_superseded {
             let reason = Reason::Unplanned {
@@ -209,7 +211,7 @@ impl<'a> Planner<'a> {
     }
 
     fn leave_out(&mut self, step: &Step, occurrence: String, due_at: Option<Timestamp>, reason: Reason) {
-        self.plan.absent.push(Absent { step: step.name.clone(), occurrence, due_at, cancelled_at: None, reason });
+        self.plan.absent.push(Absent { step: step.name.clone(), occurrence, due_at, is_cancelled_now: false, reason });
     }
 
     /// The instant a step is counted from: its own anchor, or the timeline's with every shift.
@@ -297,7 +299,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Wanted, Box<Absent>> {
         let absent = |occurrence: &str, due_at, reason| {
             let (step, occurrence) = (step.name.clone(), occurrence.to_owned());
-            Box::new(Absent { step, occurrence, due_at, cancelled_at: None, reason })
+            Box::new(Absent { step, occurrence, due_at, is_cancelled_now: false, reason })
         };
         let rule = rule_of(step);
         let no_instant = |error: due::DueError| absent(prefix, None, Reason::NoInstant { problem: error.to_string() });
@@ -348,7 +350,7 @@ impl<'a> Planner<'a> {
                     step: task.step,
                     occurrence: task.occurrence,
                     due_at: Some(task.due_at),
-                    cancelled_at: None,
+                    is_cancelled_now: false,
                     reason,
                 }),
                 None => self.plan.wanted.push(task),

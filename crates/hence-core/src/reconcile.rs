@@ -82,8 +82,9 @@ fn cancel(task: &Task, plan: &Plan, cause: &str, now: Timestamp, changes: &mut C
     let because = absent.map_or_else(|| replaced(task, plan), |absent| absent.reason.clone());
     let is_event = matches!(because, Reason::Event { .. });
     let is_under_way = task.state == TaskState::Running;
-    // What a person wanted done again stands beside the plan; only an event that happens later takes it back.
-    let is_taken_back = absent.and_then(|absent| absent.cancelled_at).is_some_and(|at| at >= task.created_at);
+    // What a person wanted stands beside the plan. An event takes it back in the write that records it, as everything that is there
+    // then (G13); clocks are not asked, for they can be set back between the two.
+    let is_taken_back = absent.is_some_and(|absent| absent.is_cancelled_now);
     let is_wanted_by_person = task.reason.is_of_person() && !is_taken_back;
     if (is_under_way && (task.cancel_asked || !is_event || is_planted(Bug::F55))) || is_wanted_by_person {
         changes.kept += 1;

@@ -44,7 +44,7 @@ fn compare(work: &Work<'_>, timeline: &Timeline, cause: &str) -> Changes {
     let Some(definition) = work.library.version(&timeline.definition) else { return Changes::default() };
     let facts = super::facts_of(timeline, work.library);
     let (ended, live) = (super::ended_of(&work.snapshot, timeline.id), super::live_of(&work.snapshot, timeline.id));
-    let events = super::events_of(&work.snapshot);
+    let events = work.events();
     let plan = plan::plan(PlanInput {
         definition,
         timeline,

@@ -51,11 +51,11 @@ fn reactions<'a>(input: PlanInput<'a>) -> impl Iterator<Item = (&'a SeenEvent, &
         .filter_map(move |event| input.definition.on.get(&event.name).map(|reaction| (event, reaction)))
 }
 
-/// The first event that cancelled the step, as a reason, and when the last one happened.
-pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<(Reason, Timestamp)> {
+/// The first event that cancelled the step, as a reason, and whether one that is being told cancels it.
+pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<(Reason, bool)> {
     let cancels = || reactions(input).filter(|(_, reaction)| reaction.cancel.as_ref().is_some_and(|whom| whom.includes(step)));
     let (event, reaction) = cancels().min_by_key(|(event, _)| event.at)?;
-    let last_at = cancels().map(|(event, _)| event.at).max()?;
+    let is_cancelled_now = cancels().any(|(event, _)| event.is_new);
     let follows_cancel = input.definition.step(step).is_some_and(|step| match &step.trigger {
         Trigger::After { outcome, .. } => outcome.as_str() == "cancelled",
         Trigger::Anchor(_) => false,
@@ -70,7 +70,7 @@ pub(super) fn cancelled_by(input: PlanInput<'_>, step: &Name) -> Option<(Reason,
         data: event.data.clone(),
         text: reaction.reason.clone(),
     };
-    Some((reason, last_at))
+    Some((reason, is_cancelled_now))
 }
 
 /// `at` moved by every shift in the order it happened; a shift that cannot be read moves nothing, it was refused when told.

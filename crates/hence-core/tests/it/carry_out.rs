@@ -10,7 +10,7 @@ use hence_core::history::{Record, RecordKind};
 use hence_core::library::Library;
 use hence_core::name::{EntityKey, Fence, TaskId, WishId};
 use hence_core::reason::Reason;
-use hence_core::task::{AttemptEnd, Refused, TaskEvent};
+use hence_core::task::{AttemptEnd, Refused, Task, TaskEvent};
 use hence_core::timeline::{ChangeSet, EntitySnapshot};
 use hence_core::wish::{StoredWish, Wish};
 use jiff::Timestamp;
@@ -415,6 +415,24 @@ fn a_follow_up_of_what_was_withdrawn_twice_comes_once() {
     assert_eq!(world.tasks(), ["end 2026-03-11T09:00:00Z scheduled", "told 2026-03-03T09:00:00Z scheduled"]);
     end(&mut world, "told", "2026-03-03T09:00:00Z", "done");
     assert_eq!(world.tasks(), ["end 2026-03-11T09:00:00Z scheduled"]);
+}
+
+#[test]
+fn an_event_takes_back_what_a_person_asked_for_before_it_was_told_whatever_clocks_show() {
+    let mut world = World::new(TRIAL);
+    world.tell("2026-03-02T09:00:00Z", enrol());
+    let expire = world.snapshot.live.iter().find(|task| task.step.as_str() == "expire").cloned().unwrap();
+    let reason = Reason::Person { actor: "anna".to_owned(), text: "once more".to_owned() };
+    let again =
+        |created_at| Task { occurrence: "#2".to_owned(), created_at: at(created_at), reason: reason.clone(), ..expire.clone() };
+    // Asked for before the event was told, by a clock that was set back afterwards.
+    world.snapshot.live.push(Task { id: TaskId(900), ..again("2026-03-03T09:00:00Z") });
+    world.tell("2026-03-03T08:50:00Z", event("account.paid", Value::Null, Value::Null));
+    assert_eq!(world.tasks(), Vec::<String>::new());
+    // Asked for when it was known, by a clock that was set back once more.
+    world.snapshot.live.push(Task { id: TaskId(901), ..again("2026-03-03T08:40:00Z") });
+    world.tell("2026-03-03T08:41:00Z", Wish::PutFacts { entity: account(), facts: json!({ "account": { "timezone": "UTC" } }) });
+    assert_eq!(world.tasks(), ["expire 2026-04-01T08:00:00Z scheduled"]);
 }
 
 fn wishes() -> Vec<(&'static str, Wish)> {
