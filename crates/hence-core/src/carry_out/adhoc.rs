@@ -2,6 +2,7 @@
 //!
 //! A key names at most one waiting task: scheduling it again gives that task the new instant and the new action. An attempt under way
 //! is not changed; it gets no further attempt, and a new task stands for what was told last, so that nothing told is forgotten (G14).
+//! So it is with a task whose attempt may have arrived: under its id a receiver would take what is told now for a repetition (G16).
 
 use jiff::Timestamp;
 
@@ -28,16 +29,25 @@ pub(super) fn schedule(
     let reason = Reason::AdHoc { actor: stored.actor.clone(), text: String::new() };
     let of_key = |task: &&Task| task.timeline.is_none() && &task.step == key;
     let known: Vec<Task> = work.snapshot.live.iter().filter(of_key).cloned().collect();
-    if let Some(task) = known.iter().find(|task| task.state != TaskState::Running) {
-        change(work, task, (due_at, action), reason);
-        return Ok(WishResult::Told);
-    }
-    for running in known.iter().filter(|task| !task.cancel_asked) {
+    let is_told = |task: &&Task| task.due_at == due_at && task.action.as_ref() == Some(action);
+    // What is held waits for a person, whatever it has sent.
+    let may_change = |task: &&Task| match task.state {
+        TaskState::Running => false,
+        TaskState::Held => true,
+        _ => !task.possible_duplicate || is_told(task),
+    };
+    let changed = known.iter().find(may_change);
+    let is_other = |task: &&Task| !task.cancel_asked && changed.is_none_or(|changed| changed.id != task.id);
+    for other in known.iter().filter(is_other) {
         let text = format!("{key} was scheduled anew");
         let event = TaskEvent::Cancel { reason: Reason::Person { actor: stored.actor.clone(), text } };
-        if let Ok(transition) = running.apply(event, work.now) {
-            work.transit(running, transition);
+        if let Ok(transition) = other.apply(event, work.now) {
+            work.transit(other, transition);
         }
+    }
+    if let Some(task) = changed {
+        change(work, task, (due_at, action), reason);
+        return Ok(WishResult::Told);
     }
     let wanted = Wanted { step: key.clone(), occurrence: String::new(), due_at, reason };
     let (id, entity) = (TaskId(work.new_number()), work.snapshot.entity.clone());

@@ -435,6 +435,29 @@ fn an_event_takes_back_what_a_person_asked_for_before_it_was_told_whatever_clock
     assert_eq!(world.tasks(), ["expire 2026-04-01T08:00:00Z scheduled"]);
 }
 
+#[test]
+fn what_is_scheduled_anew_is_a_new_task_where_the_old_one_may_have_arrived() {
+    let schedule = |number: u32| Wish::Schedule {
+        entity: account(),
+        key: "call".parse().unwrap(),
+        due_at: at("2026-03-05T09:00:00Z"),
+        action: json!({ "handler": "call", "data": { "number": number } }),
+    };
+    let mut world = World::new(TRIAL);
+    world.tell("2026-03-02T09:00:00Z", schedule(1));
+    world.tell("2026-03-02T09:01:00Z", schedule(2));
+    assert_eq!(world.kinds(), ["moved"]);
+    let sent = &mut world.snapshot.live[0];
+    (sent.attempt, sent.possible_duplicate) = (1, true);
+    let id = sent.id;
+    world.tell("2026-03-02T09:02:00Z", schedule(2));
+    assert_eq!((world.snapshot.live[0].id, world.kinds()), (id, vec!["moved"]));
+    world.tell("2026-03-02T09:03:00Z", schedule(3));
+    assert_eq!(world.tasks(), ["call 2026-03-05T09:00:00Z scheduled"]);
+    assert!(world.snapshot.live[0].id != id && !world.snapshot.live[0].possible_duplicate);
+    assert_eq!(world.kinds(), ["moved", "cancelled"]);
+}
+
 fn wishes() -> Vec<(&'static str, Wish)> {
     vec![
         ("2026-03-02T09:00:00Z", enrol()),
