@@ -4,15 +4,17 @@
 //! shadow of every task. The rules are written anew here, from the guarantees (G numbers) and not from the product's code; the only
 //! thing taken from there is what a definition says. The first breach is kept, everything after it is a consequence.
 
+mod asked;
 mod close;
 mod deliveries;
+mod events;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hence_core::definition::{Definition, Guarantee, Selection, Step, Trigger};
+use hence_core::definition::{Definition, Guarantee, Step};
 use hence_core::history::{Record, RecordKind};
 use hence_core::name::{DefinitionHash, EntityKey, Fence, Name, TaskId, TimelineId, WishId};
 use hence_core::reason::Reason;
@@ -22,8 +24,10 @@ use hence_core::wish::Wish;
 use hence_store::port::{Acceptance, NewWish, StartRequest, Written};
 use jiff::{SignedDuration, Timestamp};
 
+use self::asked::Asked;
 pub(crate) use self::close::Stored;
 pub(crate) use self::deliveries::{Delivery, Heard};
+use self::events::Mark;
 use self::nodes::Beaten;
 use crate::executor::{Executor, Process};
 use crate::world::Trace;
@@ -61,8 +65,12 @@ pub(crate) struct Known {
     starts: Vec<Start>,
     /// How often a person let it go on.
     asked: u32,
-    /// Whether a person asked for it.
+    /// Whether a person asked for it, beside the plan.
     is_persons: bool,
+    /// Whether an event that cancels its step was told while it was there.
+    is_covered: bool,
+    /// Whether it was for at most once when it was started first.
+    is_once: bool,
     /// Whether the change set that is being written lets it wait again before it ends.
     waits_between: bool,
 }
@@ -85,7 +93,8 @@ struct Whole {
     erased_at: Option<Duration>,
     /// Events by the record: name and when they happened.
     events: Vec<(String, Timestamp)>,
-    has_unread_facts: bool,
+    /// When facts could not be read.
+    unread: Vec<Moment>,
 }
 
 #[derive(Debug, Clone)]
@@ -107,19 +116,22 @@ pub(crate) struct Ledger {
     entities: BTreeMap<EntityKey, Whole>,
     lines: BTreeMap<TimelineId, Line>,
     inbox: BTreeMap<WishId, EntityKey>,
-    /// The mark of an event, for each wish that is one.
-    mark_of: BTreeMap<WishId, i64>,
+    /// When a wish was carried out last.
+    settled_at: Duration,
     keys: BTreeMap<String, (WishId, EntityKey)>,
     occurrences: BTreeSet<(TimelineId, Name, String)>,
-    /// How often history tells of an event, by its mark, and of whom.
-    marks: BTreeMap<i64, (u32, EntityKey)>,
-    /// The marks of events about an entity that had been told when it was erased.
-    erased_marks: BTreeSet<i64>,
+    /// Wishes for a task without a definition.
+    asked: BTreeMap<WishId, Asked>,
+    /// What such a task does.
+    actions: BTreeMap<TaskId, Step>,
+    /// Each event that was accepted, by its mark.
+    marks: BTreeMap<i64, Mark>,
     last_fence: Fence,
     shown_max: Timestamp,
     deliveries: Vec<Delivery>,
     answers: BTreeSet<(TaskId, Fence, String)>,
-    failures: BTreeSet<(TaskId, Fence)>,
+    /// Attempts that failed, with the instant before which they are not repeated.
+    failures: BTreeMap<(TaskId, Fence), Timestamp>,
     /// What each engine may still start of a backlog, and since when.
     backlog: BTreeMap<Process, (f64, Duration)>,
     /// The limits of the engines: attempts under way and starts of backlog a second.
@@ -145,16 +157,17 @@ impl Ledger {
             entities: BTreeMap::new(),
             lines: BTreeMap::new(),
             inbox: BTreeMap::new(),
-            mark_of: BTreeMap::new(),
+            settled_at: Duration::ZERO,
             keys: BTreeMap::new(),
             occurrences: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            actions: BTreeMap::new(),
             marks: BTreeMap::new(),
-            erased_marks: BTreeSet::new(),
             last_fence: Fence(0),
             shown_max: Timestamp::MIN,
             deliveries: Vec::new(),
             answers: BTreeSet::new(),
-            failures: BTreeSet::new(),
+            failures: BTreeMap::new(),
             backlog: BTreeMap::new(),
             limits: (usize::MAX, u32::MAX),
             shards: 1,
@@ -179,10 +192,20 @@ impl Ledger {
         self.shown_max = self.shown_max.max(wall);
     }
 
+    /// The latest that the wall clock has shown.
+    pub(crate) fn shown_max(&self) -> Timestamp {
+        self.shown_max
+    }
+
+    /// Since when everything that was accepted is carried out, if it is.
+    pub(crate) fn settled_at(&self) -> Option<Duration> {
+        self.inbox.is_empty().then_some(self.settled_at)
+    }
+
     /// Facts of the entity could not be read.
-    pub(crate) fn unreadable(&mut self, entity: &str) {
+    pub(crate) fn unreadable(&mut self, moment: Moment, entity: &str) {
         let key = format!("account/{entity}").parse().expect("entities of a story are named so");
-        self.whole(&key).has_unread_facts = true;
+        self.whole(&key).unread.push(moment);
     }
 
     /// Breaks a rule unless `holds`.
@@ -201,7 +224,8 @@ impl Ledger {
     }
 
     fn step_of(&self, task: &Task) -> Option<&Step> {
-        let line = self.lines.get(&task.timeline?)?;
+        let Some(timeline) = task.timeline else { return self.actions.get(&task.id) };
+        let line = self.lines.get(&timeline)?;
         self.definitions.get(&line.timeline.definition)?.step(&task.step)
     }
 
@@ -212,9 +236,8 @@ impl Ledger {
             let entity = wish.wish.entity();
             trace.note(moment.at, &format!("accepted {id}: {entity} {}", name_of(&wish.wish)));
             let known = wish.key.as_ref().and_then(|key| self.keys.insert(key.clone(), (*id, entity.clone())));
-            if let Wish::Event { data, .. } = &wish.wish {
-                self.mark_of.extend(data.get("mark").and_then(serde_json::Value::as_i64).map(|mark| (*id, mark)));
-            }
+            self.accepted_event(&wish.wish);
+            self.asked_for(*id, &wish.wish);
             self.demand(known.is_none(), "G4", || format!("{id} was accepted under the key of {known:?}"));
             self.inbox.insert(*id, entity.clone());
             self.whole(entity).changed_at = moment.at;
@@ -255,6 +278,7 @@ impl Ledger {
         }
         for id in &set.carried_out {
             let was_there = self.inbox.remove(id).is_some();
+            self.settled_at = moment.at;
             self.demand(was_there, "G16", || format!("{id} was carried out, and is not in the inbox"));
         }
         for timeline in &set.timelines {
@@ -265,13 +289,15 @@ impl Ledger {
             self.recorded(record);
         }
         self.cancel_by_events(&set.entity);
+        self.cover_by_events(set);
         for write in &set.transitions {
-            self.transition(moment, process, write);
+            self.transition(process, write);
         }
         for task in &set.created {
             self.created(task);
         }
         self.nothing_cancelled_waits(&set.entity);
+        self.what_was_asked_is_there(set);
     }
 
     fn recorded(&mut self, record: &Record) {
@@ -283,49 +309,9 @@ impl Ledger {
         if record.kind != RecordKind::Event {
             return;
         }
-        if let Some(mark) = data.get("mark").and_then(serde_json::Value::as_i64) {
-            let (count, _) = self.marks.entry(mark).or_insert_with(|| (0, record.entity.clone()));
-            *count += 1;
-            let count = *count;
-            self.demand(count == 1, "G4", || format!("the event with mark {mark} is in history {count} times"));
-        }
+        self.told_event(data);
         let event = (name.clone(), *at);
         self.whole(&record.entity).events.push(event);
-    }
-
-    /// Which steps of the entity's timelines the events so far have cancelled.
-    fn cancel_by_events(&mut self, entity: &EntityKey) {
-        let events = self.entities.get(entity).map(|whole| whole.events.clone()).unwrap_or_default();
-        for line in self.lines.values_mut().filter(|line| line.timeline.entity == *entity) {
-            let Some(definition) = self.definitions.get(&line.timeline.definition) else { continue };
-            for (name, at) in &events {
-                let reaction = name.parse().ok().and_then(|name| definition.on.get(&name));
-                let Some(whom) = reaction.and_then(|reaction| reaction.cancel.as_ref()) else { continue };
-                if *at < line.timeline.enrolled_at {
-                    continue;
-                }
-                let follows_cancel = |step: &&Step| {
-                    matches!(&step.trigger, Trigger::After { outcome, .. } if outcome.as_str() == "cancelled")
-                        && *whom == Selection::All
-                };
-                let steps = definition.steps.iter().filter(|step| whom.includes(&step.name) && !follows_cancel(step));
-                line.cancelled.extend(steps.map(|step| step.name.clone()));
-            }
-        }
-    }
-
-    fn is_cancelled_by_event(&self, task: &Task) -> bool {
-        task.timeline.and_then(|id| self.lines.get(&id)).is_some_and(|line| line.cancelled.contains(&task.step))
-    }
-
-    fn nothing_cancelled_waits(&mut self, entity: &EntityKey) {
-        let waits = |known: &&Known| {
-            let is_waiting = matches!(known.task.state, TaskState::Scheduled | TaskState::Held);
-            known.end.is_none() && known.task.entity == *entity && is_waiting && !known.is_persons
-        };
-        let left = self.tasks.values().filter(waits).find(|known| self.is_cancelled_by_event(&known.task));
-        let left = left.map(|known| known.task.id);
-        self.demand(left.is_none(), "G13", || format!("{left:?} waits although an event cancelled its step"));
     }
 
     fn created(&mut self, task: &Task) {
@@ -338,11 +324,20 @@ impl Ledger {
         }
         self.demand(task.state == TaskState::Scheduled, "G11", || format!("{} begins as {}", task.id, task.state));
         let is_persons = task.reason.is_of_person();
-        let known = Known { task: task.clone(), end: None, starts: Vec::new(), asked: 0, is_persons, waits_between: false };
+        let known = Known {
+            task: task.clone(),
+            end: None,
+            starts: Vec::new(),
+            asked: 0,
+            is_persons,
+            is_covered: false,
+            is_once: false,
+            waits_between: false,
+        };
         self.tasks.insert(task.id, known);
     }
 
-    fn transition(&mut self, moment: Moment, process: Process, write: &TaskWrite) {
+    fn transition(&mut self, process: Process, write: &TaskWrite) {
         let (id, after) = (write.id, &write.task);
         let Some(known) = self.tasks.get(&id).cloned() else {
             return self.demand(false, "G11", || format!("{id} changes and was never created"));
@@ -363,14 +358,12 @@ impl Ledger {
         self.demand(is_allowed(before, after, kind) || known.may_also(after, kind), "G11", || {
             format!("{id} goes from {} to {} by {kind:?}", before.state, after.state)
         });
-        self.judge_end(moment, process, (&known, write));
+        self.judge_end(process, (&known, write));
         let Some(known) = self.tasks.get_mut(&id) else { return };
         known.waits_between = false;
         if matches!(kind, Some(RecordKind::Released | RecordKind::RunAsked | RecordKind::Moved)) {
             known.asked += 1;
         }
-        // Where a person has put it, there it stays; only an event that is later by the clock takes it back.
-        known.is_persons |= after.reason.is_of_person();
         known.task = after.clone();
         if after.state.is_final() {
             let word = write.record.as_ref().and_then(|record| record.outcome.clone()).unwrap_or_default();
@@ -379,7 +372,7 @@ impl Ledger {
     }
 
     /// What leads out of `running` must be what really came of the attempt.
-    fn judge_end(&mut self, moment: Moment, process: Process, (known, write): (&Known, &TaskWrite)) {
+    fn judge_end(&mut self, process: Process, (known, write): (&Known, &TaskWrite)) {
         let (id, before, after) = (write.id, &known.task, &write.task);
         let is_end = before.state == TaskState::Running && (after.state != TaskState::Running || after.answer_awaited);
         if !is_end {
@@ -411,15 +404,17 @@ impl Ledger {
                 self.demand(is_said, "G11", || format!("{id} is `{word}`, which no receiver answered under {fence}"));
             }
             Some(RecordKind::Failed) => {
-                let failed = self.failures.contains(&(id, fence)) || self.entities[&before.entity].has_unread_facts;
+                let failed = self.repeated_from(before, &start).is_some();
                 self.demand(failed, "G10", || format!("{id} failed under {fence}, and no receiver and no reading did"));
             }
             Some(RecordKind::Retried) => {
                 let left = step.is_none_or(|(tries, _)| before.attempt < tries);
                 self.demand(left, "G10", || format!("{id} is tried again after attempt {}", before.attempt));
                 self.demand(!before.cancel_asked, "G13", || format!("{id} is tried again although it was cancelled"));
-                self.demand(after.wake_at > moment.wall - SignedDuration::from_secs(1_000), "G20", || {
-                    format!("{id} is tried again at once")
+                let from = self.repeated_from(before, &start);
+                self.demand(from.is_some(), "G10", || format!("{id} is tried again, and nothing failed"));
+                self.demand(from.is_none_or(|from| after.wake_at >= from), "G20", || {
+                    format!("{id} is tried again at {}, before {from:?}", after.wake_at)
                 });
             }
             Some(RecordKind::TakenOver) => {
@@ -474,7 +469,7 @@ impl Ledger {
         self.demand(known.end.is_none(), "G11", || format!("{id} is {} and starts", before.state));
         self.demand(before.state == TaskState::Scheduled, "G11", || format!("{id} is {} and starts", before.state));
         self.demand(!before.cancel_asked, "G13", || format!("{id} was cancelled and starts"));
-        let is_free = known.is_persons || !self.is_cancelled_by_event(before);
+        let is_free = !self.is_cancelled_by_event(&known);
         self.demand(is_free, "G13", || format!("{id} starts although an event cancelled its step"));
         let shown_max = self.shown_max;
         self.demand(before.wake_at <= shown_max, "G5", || {
@@ -493,7 +488,11 @@ impl Ledger {
         self.demand(wish.is_none(), "G13", || format!("{id} starts although {wish:?} of its entity waits"));
         self.judge_order(before);
         self.judge_lateness(moment, before);
+        let is_once = self.step_of(before).is_some_and(|step| step.delivery == Guarantee::AtMostOnce);
         let Some(known) = self.tasks.get_mut(&id) else { return };
+        if known.starts.is_empty() {
+            known.is_once = is_once;
+        }
         known.task = task.clone();
         known.starts.push(Start { fence: task.fence, at: moment.at, process, is_closed: false, is_lost: false });
         self.whole(&task.entity).changed_at = moment.at;
@@ -544,11 +543,8 @@ impl Ledger {
     pub(crate) fn erased(&mut self, moment: Moment, entity: &EntityKey, trace: &mut Trace) {
         trace.note(moment.at, &format!("erased {entity}"));
         self.commits += 1;
-        let lost = self.inbox.iter().filter(|(_, other)| *other == entity).filter_map(|(id, _)| self.mark_of.get(id));
-        self.erased_marks.extend(lost);
         // With its history go the keys by which what is told again is recognised.
-        self.erased_marks.extend(self.marks.iter().filter(|(_, (_, other))| other == entity).map(|(mark, _)| *mark));
-        self.marks.retain(|_, (_, other)| other != entity);
+        self.marks.values_mut().filter(|mark| mark.entity == *entity).for_each(Mark::forget);
         self.inbox.retain(|_, other| other != entity);
         self.keys.retain(|_, (_, other)| other != entity);
         for known in self.tasks.values_mut().filter(|known| known.task.entity == *entity && known.end.is_none()) {

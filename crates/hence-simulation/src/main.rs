@@ -48,7 +48,8 @@ fn bug(text: &str) -> Result<Bug, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options = Options { steps_max: arguments.steps, bug: arguments.bug };
+    let lines_kept = arguments.lines.max(Options::default().lines_kept);
+    let options = Options { steps_max: arguments.steps, bug: arguments.bug, lines_kept };
     if arguments.bugs {
         return bugs(arguments.seeds_max);
     }

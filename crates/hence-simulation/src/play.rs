@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hence::{Client, Engine, EngineOptions, FactReaders, Store};
 use hence_core::definition::Definition;
+use hence_core::library::Library;
 use hence_core::sabotage::{self, Bug};
 use hence_dispatch::Dispatchers;
 use hence_store::MemoryStore;
@@ -24,9 +25,11 @@ use crate::store::FaultyStore;
 use crate::story::{Teller, definition};
 use crate::world::{SimulatedHost, World};
 
-/// How long after the faults the end is judged: the longest wait of wishes whose facts could not be read, 300 s, the grace of 60 s, and
-/// time for what was begun just before.
-const QUIET: Duration = Duration::from_secs(400);
+/// How long after the faults, and after the last wish was carried out, the end is judged: the grace of 60 s, and time for what was begun
+/// just before.
+const QUIET: Duration = Duration::from_secs(100);
+/// The longest that wishes wait whose facts could not be read.
+const POSTPONED_MAX: Duration = Duration::from_secs(300);
 /// After how many steps the store is compared with the ledger.
 const COMPARED_AT_EACH: u64 = 500;
 /// The longest pause of a process; the lease is 10 s.
@@ -39,11 +42,13 @@ pub struct Options {
     pub steps_max: u64,
     /// A failure of the bank to run with.
     pub bug: Option<Bug>,
+    /// How many lines of the trace are kept.
+    pub lines_kept: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps_max: 20_000, bug: None }
+        Self { steps_max: 20_000, bug: None, lines_kept: 250 }
     }
 }
 
@@ -78,7 +83,7 @@ struct Play {
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
     sabotage::plant(options.bug);
-    let play = Play::new(seed);
+    let play = Play::new(seed, options.lines_kept);
     // With a failure planted the product's own assertions may strike first; that counts as found.
     let ran = catch_unwind(AssertUnwindSafe(|| play.run(options)));
     sabotage::plant(None);
@@ -103,8 +108,8 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Play {
-    fn new(seed: u64) -> Self {
-        let world = World::new(seed);
+    fn new(seed: u64, lines_kept: usize) -> Self {
+        let world = World::new(seed, lines_kept);
         let shards = world.with(|state| state.swarm.shards);
         Self { world, store: Arc::new(MemoryStore::with_shards(shards)), nodes: Arc::default() }
     }
@@ -126,8 +131,16 @@ impl Play {
         self.world.note("faults stop");
         self.world.with(|state| state.is_quiet = true);
         self.world.executor.resume_all();
-        let end = self.world.executor.now() + QUIET;
-        self.until(|play| play.world.executor.now() >= end);
+        let quiet_at = self.world.executor.now();
+        // Instants that were reckoned by a clock that was set back afterwards come later by as much (G7).
+        let wall = self.world.wall();
+        let set_back = self.world.with(|state| state.ledger.shown_max().duration_since(wall));
+        let end = quiet_at + POSTPONED_MAX + Duration::try_from(set_back).unwrap_or_default() + 2 * QUIET;
+        self.until(|play| {
+            let now = play.world.executor.now();
+            let settled_at = play.world.with(|state| state.ledger.settled_at());
+            now >= end || settled_at.is_some_and(|settled_at| now >= quiet_at.max(settled_at) + QUIET)
+        });
         let stored = self.stored();
         self.world.observe(|_, moment, trace| trace.note(moment.at, "the end"));
         let told = self.world.with(|state| state.told.clone());
@@ -156,6 +169,7 @@ impl Play {
 
     /// Puts the definitions, and lets the ledger know them and the limits.
     fn prepare(&self) {
+        let mut library = Library::default();
         for name in ["one", "two"] {
             let source = self.world.with(|state| definition(&mut state.dice, name));
             let loaded = Definition::load(&source).unwrap_or_else(|problems| panic!("{source}\n{problems:?}"));
@@ -168,9 +182,11 @@ impl Play {
                 is_current: true,
             };
             at_once(self.store.put_definition(stored)).expect("the memory store keeps definitions");
+            library.add(Arc::clone(&definition));
             self.world.with(|state| state.ledger.definitions.insert(definition.hash.clone(), definition));
         }
         self.world.with(|state| {
+            state.library = Arc::new(library);
             state.ledger.limits = (state.swarm.attempts_max, state.swarm.catch_up);
             state.ledger.shards = state.swarm.shards;
         });
@@ -255,7 +271,8 @@ async fn open(world: &Arc<World>, process: Process, store: &MemoryStore, actor: 
     let host = Arc::new(SimulatedHost { world: Arc::clone(world), process });
     let store: Arc<dyn Store> = Arc::new(FaultyStore::new(Arc::clone(world), process, store));
     let readers = FactReaders::default().with_database("app", Arc::new(Application { world: Arc::clone(world) }));
-    hence::simulation::open(host, store, readers, actor).await
+    let loaded = world.with(|state| Arc::clone(&state.library));
+    hence::simulation::open(host, store, readers, (actor, loaded)).await
 }
 
 /// A program that tells; when it cannot begin it tries again.

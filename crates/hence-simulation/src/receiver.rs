@@ -192,7 +192,7 @@ impl Dispatcher for Receivers {
                 let said = word.clone().unwrap_or_else(|| "done".to_owned());
                 (Heard::Word(said), Reply::Done { outcome: word, result: json!({ "by": "receiver" }) })
             }
-            Deed::Again(ask) => (Heard::Failure, Reply::Again { after: ask, problem: Problem::new("busy", "come again") }),
+            Deed::Again(ask) => (Heard::Again(ask), Reply::Again { after: ask, problem: Problem::new("busy", "come again") }),
             Deed::Refuse => (Heard::Failure, Reply::Refused { problem: Problem::new("no", "never") }),
             Deed::Later { within, after, word } => {
                 self.answer_later((id, fence), after, word);
@@ -219,7 +219,7 @@ impl FactReader for Application {
     async fn read(&self, _: &str, entity: &str) -> Result<Option<Map<String, Value>>, String> {
         let unreadable = self.world.with(|state| state.swarm.unreadable);
         if self.world.strikes(unreadable) {
-            self.world.with(|state| state.ledger.unreadable(entity));
+            self.world.observe(|ledger, moment, _| ledger.unreadable(moment, entity));
             self.world.note(&format!("facts of {entity} cannot be read"));
             return Err("the application's database is down".to_owned());
         }

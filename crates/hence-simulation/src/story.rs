@@ -95,6 +95,14 @@ fn counted_steps(text: &mut String, dice: &mut Rng) {
     }
 }
 
+/// What a task without a definition does.
+fn action(dice: &mut Rng) -> Value {
+    let delivery = one_of(dice, &["at_least_once", "at_least_once", "at_most_once"]);
+    let retry = json!({ "tries": dice.u32(1..4), "wait": "1s..3s" });
+    let (handler, number) = (one_of(dice, &["plain", "plain", "rare"]), dice.u32(..3));
+    json!({ "handler": handler, "timeout": "3s", "retry": retry, "delivery": delivery, "data": { "number": number } })
+}
+
 fn late(dice: &mut Rng) -> String {
     format!("late = {{ after = \"{} seconds\", then = \"{}\" }}\n", dice.u32(5..40), one_of(dice, &["run", "skip", "hold"]))
 }
@@ -125,6 +133,7 @@ impl Teller {
                 54..57 => self.event("closed").await,
                 57..62 => self.facts().await,
                 62..64 => self.erase().await,
+                64..72 => self.schedule().await,
                 _ => self.operate().await,
             }
         }
@@ -177,6 +186,17 @@ impl Teller {
         let paid_at =
             if self.world.with(|state| state.dice.bool()) { Value::String(self.world.wall().to_string()) } else { Value::Null };
         self.tell(Telling::facts(self.entity(), json!({ "account": { "paid_at": paid_at } })), None).await;
+    }
+
+    /// Asks for a task without a definition, under one of two keys.
+    async fn schedule(&self) {
+        let (entity, wall) = (self.entity(), self.world.wall());
+        let (key, ahead, action) = self.world.with(|state| {
+            let (key, ahead) = (one_of(&mut state.dice, &["call", "visit"]), state.dice.i64(-10..40));
+            (key, ahead, action(&mut state.dice))
+        });
+        let due_at = wall.saturating_add(SignedDuration::from_secs(ahead)).unwrap_or(wall);
+        self.tell(Telling::schedule(entity, key.parse().expect("a name"), due_at, action), None).await;
     }
 
     /// Tells it, with a key in most cases; what nobody knows is told again only with a key.

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use hence::simulation::{Host, Spawned, Work};
+use hence_core::library::Library;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::executor::{Executor, OUTSIDE, Process};
 use crate::ledger::{Ledger, Moment};
 use crate::swarm::Swarm;
-
-/// How many lines of the trace are kept for the reader.
-const LINES_KEPT: usize = 250;
 
 /// All that processes share.
 pub(crate) struct World {
@@ -42,6 +40,8 @@ pub(crate) struct State {
     pub(crate) told: BTreeMap<i64, bool>,
     /// The mark of the newest event.
     pub(crate) last_mark: i64,
+    /// The definitions of this run, read once.
+    pub(crate) library: Arc<Library>,
     last_process: u32,
     wall_offset: SignedDuration,
 }
@@ -50,6 +50,7 @@ pub(crate) struct State {
 pub(crate) struct Trace {
     hash: u64,
     lines: VecDeque<String>,
+    lines_kept: usize,
 }
 
 impl Trace {
@@ -67,10 +68,10 @@ impl Trace {
         for byte in line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        if self.lines.len() == LINES_KEPT {
+        self.lines.push_back(line);
+        if self.lines.len() > self.lines_kept {
             self.lines.pop_front();
         }
-        self.lines.push_back(line);
     }
 
     /// The hash of everything so far.
@@ -85,8 +86,8 @@ impl Trace {
 }
 
 impl World {
-    /// The world of a seed.
-    pub(crate) fn new(seed: u64) -> Arc<Self> {
+    /// The world of a seed, with so many lines of its trace kept for the reader.
+    pub(crate) fn new(seed: u64, lines_kept: usize) -> Arc<Self> {
         let mut dice = Rng::with_seed(seed);
         let swarm = Swarm::draw(&mut dice);
         // A Monday morning, so that open hours are near.
@@ -96,11 +97,12 @@ impl World {
             dice,
             ledger: Ledger::new(swarm.is_calm),
             swarm,
-            trace: Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new() },
+            trace: Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new(), lines_kept },
             is_quiet: false,
             paid: BTreeMap::new(),
             told: BTreeMap::new(),
             last_mark: 0,
+            library: Arc::default(),
             last_process: OUTSIDE.0,
             wall_offset: offset,
         };

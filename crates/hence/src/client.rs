@@ -67,23 +67,23 @@ impl Client {
     /// # Errors
     /// The store cannot be read, or a definition in it cannot.
     pub async fn open(store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Self, Error> {
-        Self::open_on(machine(), store, readers, actor).await
+        Self::open_on(machine(), store, readers, (actor, Arc::default())).await
     }
 
     /// Another client of the same store on the same host, whose word is kept under another name.
     pub(crate) async fn acting_as(&self, actor: &str) -> Result<Self, Error> {
-        Self::open_on(Arc::clone(self.host()), Arc::clone(self.store()), self.readers().clone(), actor).await
+        Self::open_on(Arc::clone(self.host()), Arc::clone(self.store()), self.readers().clone(), (actor, self.library())).await
     }
 
-    /// As [`Client::open`], on that host.
+    /// As [`Client::open`], on that host; what of the store's definitions is loaded already is not read again.
     pub(crate) async fn open_on(
         host: Arc<dyn Host>,
         store: Arc<dyn Store>,
         readers: FactReaders,
-        actor: &str,
+        (actor, loaded): (&str, Arc<Library>),
     ) -> Result<Self, Error> {
         let clock = Clock::on(Arc::clone(&host), Arc::clone(&store));
-        let library = RwLock::default();
+        let library = RwLock::new(loaded);
         let under_way = UnderWay::default();
         let shared = Shared {
             host,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hence_core::library::Library;
 use hence_store::Store;
 
 use crate::client::Client;
@@ -9,9 +10,14 @@ use crate::error::Error;
 use crate::facts::FactReaders;
 pub use crate::host::{Host, Spawned, Work};
 
-/// As [`Client::open`], on that host.
+/// As [`Client::open`], on that host. Definitions that `loaded` has are not read again: of a short run that is the most of the time.
 /// # Errors
 /// As [`Client::open`].
-pub async fn open(host: Arc<dyn Host>, store: Arc<dyn Store>, readers: FactReaders, actor: &str) -> Result<Client, Error> {
-    Client::open_on(host, store, readers, actor).await
+pub async fn open(
+    host: Arc<dyn Host>,
+    store: Arc<dyn Store>,
+    readers: FactReaders,
+    (actor, loaded): (&str, Arc<Library>),
+) -> Result<Client, Error> {
+    Client::open_on(host, store, readers, (actor, loaded)).await
 }

@@ -109,14 +109,14 @@ impl Ledger {
         }
     }
 
-    /// G1, G4: what was accepted is told once; what definitely failed is not told.
+    /// G1, G4: what was accepted is told once; the teller knows what was accepted and what was refused.
     fn judge_told(&mut self, told: &BTreeMap<i64, bool>) {
+        let untold = self.marks.iter().find(|(_, mark)| mark.told != mark.accepted).map(|(number, mark)| (*number, mark.clone()));
+        self.demand(untold.is_none(), "G1", || format!("an event was accepted, and history does not have it: {untold:?}"));
         for (mark, is_accepted) in told {
-            let count = self.marks.get(mark).map_or(0, |(count, _)| *count);
-            let is_erased = self.erased_marks.contains(mark);
-            let is_right = is_erased || count == u32::from(*is_accepted);
+            let is_right = self.marks.contains_key(mark) == *is_accepted;
             let what = if *is_accepted { "accepted" } else { "definitely refused" };
-            self.demand(is_right, "G4", || format!("the event with mark {mark} was {what}, and history has it {count} times"));
+            self.demand(is_right, "G4", || format!("the event with mark {mark} was {what} for its teller alone"));
         }
     }
 

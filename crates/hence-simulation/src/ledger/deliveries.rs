@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hence_core::definition::{Guarantee, Late};
+use hence_core::definition::Late;
 use hence_core::name::{Fence, TaskId};
 use hence_core::task::TaskState;
 use hence_dispatch::Attempt;
@@ -16,6 +16,9 @@ const SENT_MAX: Duration = Duration::from_millis(500);
 
 /// How many handlers the stories have.
 const PLACES: usize = 2;
+
+/// How long a failed attempt is not repeated at least.
+pub(super) const RETRY_MIN: Duration = Duration::from_secs(1);
 
 /// One delivery.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub(crate) enum Heard {
     Word(String),
     /// The receiver answers later.
     Later,
+    /// It did nothing, and asked to be left alone for so long.
+    Again(Option<Duration>),
     /// Anything else: it failed, nobody knows, it was cut off.
     Failure,
     /// Nothing: the sender died.
@@ -173,11 +178,7 @@ impl Ledger {
         trace.note(moment.at, &format!("the receiver acts on {id}"));
         self.deliveries[index].has_acted = true;
         let times = self.deliveries.iter().filter(|delivery| delivery.message == message && delivery.has_acted).count();
-        let once = self
-            .tasks
-            .get(&id)
-            .and_then(|known| self.step_of(&known.task))
-            .is_some_and(|step| step.delivery == Guarantee::AtMostOnce);
+        let once = self.tasks.get(&id).is_some_and(|known| known.is_once);
         self.demand(!once || times <= 1, "G17", || format!("{id} is for once at most and was acted on {times} times"));
     }
 
@@ -192,7 +193,10 @@ impl Ledger {
                 self.answers.insert((id, fence, word.clone()));
             }
             Heard::Later | Heard::Failure => {
-                self.failures.insert((id, fence));
+                self.failures.insert((id, fence), moment.wall + RETRY_MIN);
+            }
+            Heard::Again(asked) => {
+                self.failures.insert((id, fence), moment.wall + asked.unwrap_or_default().max(RETRY_MIN));
             }
             Heard::Nothing => {}
         }
