@@ -2,7 +2,8 @@
 //!
 //! It sees each accepted wish, each applied change, each start, each delivery and each answer at the instant it happens, and keeps a
 //! shadow of every task. The rules are written anew here, from the guarantees (G numbers) and not from the product's code; the only
-//! thing taken from there is what a definition says. The first breach is kept, everything after it is a consequence.
+//! thing taken from there is what a definition says. The first breach is kept, everything after it is a consequence. One file for all that
+//! happens to a task, because each rule needs the shadow that the others keep.
 
 mod asked;
 mod close;
