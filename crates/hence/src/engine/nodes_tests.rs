@@ -124,7 +124,7 @@ impl World {
         let store = Arc::new(Wire { machine: machine.clone(), store: self.place.open().await });
         let database = Database::default();
         let readers = FactReaders::default().with_database("app", Arc::new(database.clone()));
-        let client = Client::open_on(Arc::new(machine.clone()), store, readers, "test").await.unwrap();
+        let client = Client::open_on(Arc::new(machine.clone()), store, readers, ("test", Arc::default())).await.unwrap();
         client.put_definition(DEFINITION).await.unwrap();
         let (calls, caller, takes) = (Arc::clone(&self.calls), machine.clone(), self.takes);
         let handlers = Handlers::new().on("ring", move |context: hence_dispatch::HandlerContext, _: Value| {
