@@ -140,10 +140,6 @@ pub(crate) struct Ledger {
     /// How many shards the store has.
     pub(crate) shards: u16,
     nodes: BTreeMap<String, Beaten>,
-    /// Nodes that were forgotten.
-    forgotten: BTreeSet<String>,
-    /// Those of them that were forgotten once more although they live.
-    misjudged: BTreeSet<Process>,
     /// When a node came or went, or a shard changed hands.
     moved_at: Duration,
     /// Changes that were committed.
@@ -177,8 +173,6 @@ impl Ledger {
             limits: (usize::MAX, u32::MAX),
             shards: 1,
             nodes: BTreeMap::new(),
-            forgotten: BTreeSet::new(),
-            misjudged: BTreeSet::new(),
             moved_at: Duration::ZERO,
             commits: 0,
         }

@@ -67,7 +67,7 @@ pub fn checks() -> Vec<Check> {
             a_wish_prevents_the_start, steps_that_are_left_out_keep_nobody_waiting, attempts_that_should_end_are_named,
             a_range_starts_fresh_tasks_beside_a_backlog,
             the_look_ahead_pages_without_gaps;
-        leases: beats_count_up_and_show_who_owns_what, a_free_shard_is_taken_once, many_nodes_share_the_shards,
+        leases: beats_never_go_back_and_show_who_owns_what, a_free_shard_is_taken_once, many_nodes_share_the_shards,
             a_dead_node_is_replaced_at_once, a_beat_defeats_forgetting, a_node_that_stands_still_is_replaced_unless_it_is_known_to_live,
             released_shards_are_free, a_new_epoch_outdates_the_old, a_lease_reaches_its_own_shards_only,
             orphans_are_those_of_older_epochs, a_shard_that_changes_hands_leaves_the_others_alone, overdue_answers_are_found;

@@ -240,9 +240,9 @@ impl Shared {
     async fn perform(&self, action: Action) -> Event {
         let store = &self.store;
         let done = match action {
-            Action::Beat { is_leaving } => {
+            Action::Beat { number, is_leaving } => {
                 let notice = if self.state().is_stalled { Some(STALLED.to_owned()) } else { self.state().notice.clone() };
-                let beat = Beat { node: self.node.clone(), at: self.host.wall(), is_leaving, notice };
+                let beat = Beat { node: self.node.clone(), number, at: self.host.wall(), is_leaving, notice };
                 let sent = self.host.elapsed();
                 store.beat(&beat).await.map(|seen| Event::Beaten { sent, seen })
             }

@@ -78,6 +78,8 @@ pub enum Event {
 pub enum Action {
     /// Say that this node lives.
     Beat {
+        /// Which of its beats this is, from 1.
+        number: i64,
         /// Whether it is about to stop.
         is_leaving: bool,
     },
@@ -148,7 +150,10 @@ pub struct Owner {
     /// How long each free shard was watched to stay free.
     free: BTreeMap<Shard, (Fence, Duration)>,
     seen_at: Option<Duration>,
+    /// The highest of its beats that is stored, as it was seen last.
     beat: i64,
+    /// How many it sent; never counted anew.
+    beats_sent: i64,
     beat_due: Duration,
     look_due: Duration,
     rest_until: Duration,
@@ -169,6 +174,7 @@ impl Owner {
             free: BTreeMap::new(),
             seen_at: None,
             beat: 0,
+            beats_sent: 0,
             beat_due: Duration::ZERO,
             look_due: Duration::ZERO,
             rest_until: Duration::ZERO,
@@ -197,12 +203,7 @@ impl Owner {
                 self.woke(now)
             }
             Event::Beaten { sent, seen } => {
-                let is_new = seen.node(&self.node).is_none_or(|row| row.beat <= self.beat);
                 self.beat = seen.node(&self.node).map_or(0, |row| row.beat);
-                if is_new {
-                    // It was forgotten and begins anew: nothing that it knew of its own holds.
-                    self.holding.shards.clear();
-                }
                 self.holding.until = sent + self.timing.lease;
                 self.saw(now, &seen)
             }
@@ -256,7 +257,8 @@ impl Owner {
         if now >= self.beat_due {
             self.beat_due = now + self.timing.renew;
             self.look_due = now + LOOK;
-            actions.push(Action::Beat { is_leaving: self.is_stopping });
+            self.beats_sent += 1;
+            actions.push(Action::Beat { number: self.beats_sent, is_leaving: self.is_stopping });
         } else if now >= self.look_due {
             actions.push(self.look(now));
         }

@@ -40,13 +40,6 @@ impl Ledger {
         self.moved_at = moment.at;
         let still_for = moment.at.saturating_sub(beaten.at);
         let may = beaten.process == process || is_known_dead || still_for >= TAKEOVER;
-        // Known gap: a node that was forgotten and began anew counts its beats from one again, so that who saw it before, or a call that
-        // was long on its way, can take the same number for a beat that stands still.
-        let is_again = !self.forgotten.insert(node.to_owned());
-        if !may && is_again {
-            self.misjudged.insert(beaten.process);
-        }
-        let may = may || is_again;
         self.demand(may, "G7", || format!("{node} of p{} is forgotten {still_for:?} after its last beat", beaten.process.0));
         self.lose(beaten.process, |_| true);
     }
@@ -85,9 +78,6 @@ impl Ledger {
     /// A side effect begins: its node has beaten a moment ago, and has not lost the shard (G12, F5).
     pub(super) fn judge_lease(&mut self, moment: Moment, process: Process, start: &Start) {
         let id = start.fence;
-        if self.misjudged.contains(&process) {
-            return;
-        }
         self.demand(!start.is_lost, "G12", || format!("p{} sends under {id}, and has lost the shard", process.0));
         let last = self.nodes.values().filter(|beaten| beaten.process == process).map(|beaten| beaten.at).max();
         let still_for = moment.at.saturating_sub(last.unwrap_or_default());

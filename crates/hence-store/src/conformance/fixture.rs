@@ -123,9 +123,9 @@ pub fn event(of: &EntityKey, word: &str) -> NewWish {
     NewWish { wish, at: at(0), actor: "app".to_owned(), key: None }
 }
 
-/// A beat of that node at that second.
+/// A beat of that node at that second, and numbered by it from 1.
 pub fn beat(node: &str, second: i64) -> Beat {
-    Beat { node: node.to_owned(), at: at(second), is_leaving: false, notice: None }
+    Beat { node: node.to_owned(), number: second + 1, at: at(second), is_leaving: false, notice: None }
 }
 
 /// Gives the node all shards under new epochs, except those of nodes that are known to live in another process.

@@ -28,22 +28,25 @@ async fn population(bench: &Bench) -> Vec<Task> {
     tasks
 }
 
-pub(super) async fn beats_count_up_and_show_who_owns_what(site: Arc<dyn Site>) {
+pub(super) async fn beats_never_go_back_and_show_who_owns_what(site: Arc<dyn Site>) {
     let (one, two) = (site.open(), site.open());
     let count = one.identity().await.unwrap().shards;
     let first = one.beat(&beat("one", 5)).await.unwrap();
-    assert_eq!(first.nodes.iter().map(|row| (row.node.as_str(), row.beat)).collect::<Vec<_>>(), [("one", 1)]);
+    assert_eq!(first.nodes.iter().map(|row| (row.node.as_str(), row.beat)).collect::<Vec<_>>(), [("one", 6)]);
     assert_eq!(first.shards.iter().map(|row| row.shard).collect::<Vec<_>>(), (0..count).map(Shard).collect::<Vec<_>>());
     assert!(first.shards.iter().all(|row| row.holder.is_none() && row.epoch.0 == 0), "nobody has owned one yet");
     two.beat(&beat("b two", 6)).await.unwrap();
     let notice = Some("the clock jumped".to_owned());
-    let seen = one.beat(&Beat { node: "one".to_owned(), at: at(7), is_leaving: true, notice: notice.clone() }).await.unwrap();
+    let seen =
+        one.beat(&Beat { node: "one".to_owned(), number: 8, at: at(7), is_leaving: true, notice: notice.clone() }).await.unwrap();
     let shown: Vec<_> = seen.nodes.iter().map(|row| (row.node.as_str(), row.beat, row.joined_at, row.beaten_at)).collect();
-    assert_eq!(shown, [("b two", 1, at(6), at(6)), ("one", 2, at(5), at(7))], "by name");
+    assert_eq!(shown, [("b two", 7, at(6), at(6)), ("one", 8, at(5), at(7))], "by name");
     assert_eq!((seen.nodes[0].notice.clone(), seen.nodes[1].notice.clone()), (None, notice));
     assert_eq!((seen.nodes[0].is_leaving, seen.nodes[1].is_leaving), (false, true));
     assert_eq!(two.ownership().await.unwrap(), seen, "looking changes nothing");
     assert_eq!(one.beat(&beat("one", 8)).await.unwrap().nodes[1].notice, None, "a notice holds until the next beat");
+    let late = one.beat(&beat("one", 2)).await.unwrap();
+    assert_eq!(late.node("one").unwrap().beat, 9, "a call that was long on its way does not count back");
 }
 
 pub(super) async fn a_free_shard_is_taken_once(site: Arc<dyn Site>) {
@@ -148,7 +151,7 @@ pub(super) async fn a_node_that_stands_still_is_replaced_unless_it_is_known_to_l
     let row = awake.node("one").unwrap();
     if is_forgotten {
         assert!(matches!(written, Written::Conflict(Conflict::FenceLost(_))), "{written:?}");
-        assert_eq!((row.beat, row.joined_at), (1, at(120)), "it is a new node");
+        assert_eq!((row.beat, row.joined_at), (121, at(120)), "it is a new node");
         assert_eq!(awake.lease_of("one").shards, [], "and owns nothing");
         assert_eq!(one.live(task.id).await.unwrap(), running);
     } else {

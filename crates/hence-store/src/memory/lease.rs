@@ -39,7 +39,7 @@ pub(super) fn beat(state: &mut State, handle: u64, beat: &Beat) -> Ownership {
     let at = cut(beat.at);
     let new = || Node { beat: 0, handle, joined_at: at, beaten_at: at, is_leaving: false, notice: None, is_gone: false };
     let node = state.nodes.entry(beat.node.clone()).or_insert_with(new);
-    node.beat += 1;
+    node.beat = node.beat.max(beat.number);
     node.handle = handle;
     node.is_gone = false;
     node.beaten_at = at;

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 pub struct Beat {
     /// Its name, random for each start of a process.
     pub node: String,
+    /// Which of its beats this is, higher than all that it sent before. So no number of a node comes twice, also where it was forgotten in
+    /// between or a call was long on its way: who saw one can tell whether the node stood still.
+    pub number: i64,
     /// The instant by the machine's clock; only people look at it.
     pub at: Timestamp,
     /// Whether it is about to stop: it takes nothing more, and others take what it gives back.
@@ -31,7 +34,7 @@ pub struct Ownership {
 pub struct NodeRow {
     /// Its name.
     pub node: String,
-    /// How often it has beaten, from 1.
+    /// The highest number of its beats since it joined.
     pub beat: i64,
     /// What the store knows of its life beside the beat.
     pub life: Life,

@@ -14,7 +14,7 @@ use crate::port::{Beat, Life, NodeRow, OwnedShard, Ownership, ShardRow};
 
 pub(super) async fn beat(connected: &Connected, beat: &Beat) -> Result<Ownership, Stop> {
     let notice = beat.notice.as_deref().map(escape);
-    connected.run(&LEASE_BEAT, &[&escape(&beat.node), &micros(beat.at), &beat.is_leaving, &notice]).await?;
+    connected.run(&LEASE_BEAT, &[&escape(&beat.node), &micros(beat.at), &beat.is_leaving, &notice, &beat.number]).await?;
     ownership(connected).await
 }
 

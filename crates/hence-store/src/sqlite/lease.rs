@@ -34,7 +34,7 @@ impl SqliteStore {
     pub(super) async fn beat_of_node(&self, beat: &Beat) -> Result<Ownership, Error> {
         let beat = beat.clone();
         let seen = self.write_call(move |connected| {
-            connected.run(LEASE_BEAT, (&beat.node, micros(beat.at), beat.is_leaving, &beat.notice))?;
+            connected.run(LEASE_BEAT, (&beat.node, micros(beat.at), beat.is_leaving, &beat.notice, beat.number))?;
             stored(connected)
         });
         self.with_lives(seen.await?)

@@ -25,8 +25,8 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 fn perform(store: &dyn Store, node: &str, action: Action, sent: Duration) -> Event {
     at_once(async {
         match action {
-            Action::Beat { is_leaving } => {
-                let beat = Beat { node: node.to_owned(), at: Timestamp::UNIX_EPOCH, is_leaving, notice: None };
+            Action::Beat { number, is_leaving } => {
+                let beat = Beat { node: node.to_owned(), number, at: Timestamp::UNIX_EPOCH, is_leaving, notice: None };
                 Event::Beaten { sent, seen: store.beat(&beat).await.unwrap() }
             }
             Action::Look => Event::Looked { seen: store.ownership().await.unwrap() },
@@ -347,7 +347,7 @@ fn ownership_that_flaps_leaves_nothing_behind() {
         old = lease.shards.first().copied();
         // Another has it forgotten and takes the first shard, and gives it back.
         let beat = at_once(store.ownership()).unwrap().node("one").map_or(0, |row| row.beat);
-        perform(&store, "two", Action::Beat { is_leaving: false }, now);
+        perform(&store, "two", Action::Beat { number: 1, is_leaving: false }, now);
         at_once(store.forget("one", beat)).unwrap();
         let free: Vec<_> = at_once(store.ownership()).unwrap().free().take(1).collect();
         let shards = at_once(store.take("two", &free)).unwrap();
