@@ -224,6 +224,14 @@ fn kind_of_v6(address: Ipv6Addr) -> Kind {
     if let Some(v4) = embedded_v4(address) {
         return kind_of_v4(v4);
     }
+    match (kind_by_prefix(address), isatap_v4(address).map(kind_of_v4)) {
+        // The network decides first: an address of a private one that looks like ISATAP is private.
+        (Kind::Global, Some(embedded)) => embedded,
+        (kind, _) => kind,
+    }
+}
+
+fn kind_by_prefix(address: Ipv6Addr) -> Kind {
     if address == V6_METADATA {
         Kind::Metadata
     } else if v6(0xfc00, 0, 7).contains(&address) {
@@ -236,7 +244,7 @@ fn kind_of_v6(address: Ipv6Addr) -> Kind {
     }
 }
 
-/// The IPv4 address inside `::ffff:0:0/96`, `::ffff:0:0:0/96`, `::/96`, `64:ff9b::/96` or an ISATAP interface id.
+/// The IPv4 address inside `::ffff:0:0/96`, `::ffff:0:0:0/96`, `::/96` or `64:ff9b::/96`.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let groups = address.segments();
     let is_embedded = matches!(
@@ -245,10 +253,19 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
             | [0, 0, 0, 0, 0xffff, 0, _, _]
             | [0, 0, 0, 0, 0, 0, _, _]
             | [0x64, 0xff9b, 0, 0, 0, 0, _, _]
-            | [_, _, _, _, 0 | 0x200, 0x5efe, _, _]
     );
-    let [.., high, low] = groups;
-    is_embedded.then(|| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+    is_embedded.then(|| last_v4(address))
+}
+
+/// The IPv4 address inside an ISATAP interface id (RFC 5214).
+fn isatap_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    matches!(address.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, _, _]).then(|| last_v4(address))
+}
+
+/// The last 32 bits.
+fn last_v4(address: Ipv6Addr) -> Ipv4Addr {
+    let [.., high, low] = address.segments();
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
 /// Joins a rendered path to a target's address; the result never leaves it.

@@ -77,6 +77,7 @@ private http://[fc00::1]/
 private http://[fd12:3456:789a::1]/
 private http://[fdff:ffff::]/
 private http://[2606:4700::5efe:10.0.0.1]/
+private http://[fd00::5efe:8.8.8.8]/
 private http://[2606:4700::200:5efe:7f00:1]/
 private https://example.com:22/
 private https://example.com:25/
@@ -94,6 +95,7 @@ never http://[::ffff:169.254.169.254]/
 never http://[::a9fe:a9fe]/
 never http://[64:ff9b::a9fe:a9fe]/
 never http://[fe80::5efe:a9fe:a9fe]/
+never http://[fe80::5efe:8.8.8.8]/
 never http://[fd00:ec2::254]/
 never http://100.100.100.200/
 never http://168.63.129.16/
