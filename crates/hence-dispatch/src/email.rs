@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
@@ -31,6 +32,8 @@ use crate::secret::Secret;
 
 /// Most connections kept open between mails.
 const IDLE_MAX: usize = 4;
+/// How long one that lay idle may take to say that it still lives: what stands in between may forget a silent connection without telling.
+const RESET: Duration = Duration::from_secs(2);
 
 /// A mail server and the templates of what it is handed, as the configuration describes them.
 #[derive(Clone, Debug)]
@@ -125,9 +128,11 @@ impl Mails {
             match kept {
                 None => return Session::open(&self.relay).await,
                 Some(mut session) => {
-                    if session.reset().await.is_ok() {
+                    if let Ok(Ok(_)) = tokio::time::timeout(RESET, session.reset()).await {
                         return Ok(session);
                     }
+                    // The others lay idle for at least as long.
+                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 }
             }
         }
