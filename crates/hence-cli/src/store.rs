@@ -5,7 +5,7 @@ use std::sync::{Arc, Once};
 use std::{fmt, io};
 
 use hence::Store;
-use hence::store::postgres::{PostgresOptions, PostgresStore};
+use hence::store::postgres::{PostgresOptions, PostgresStore, place_of};
 use hence::store::sqlite::{SqliteOptions, SqliteStore};
 use hence::store::{ErrorKind, OpenMode};
 
@@ -94,13 +94,10 @@ impl fmt::Display for Place {
         match self {
             Place::File(path) => write!(f, "{}", path.display()),
             // Neither who nor by which password.
-            Place::Database(url) => {
-                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-                let end = rest.find(['/', '?']).unwrap_or(rest.len());
-                let host = rest[..end].rsplit_once('@').map_or(&rest[..end], |(_, host)| host);
-                let name = rest[end..].split('?').next().unwrap_or_default();
-                write!(f, "postgres://{host}{name}")
-            }
+            Place::Database(url) => match place_of(url) {
+                Ok(place) => write!(f, "postgres://{place}"),
+                Err(_) => f.write_str("a PostgreSQL database whose address cannot be read"),
+            },
         }
     }
 }
@@ -122,7 +119,9 @@ mod tests {
             ("sqlite:hence.db", "hence.db"),
             ("postgres://hence:s3cret@db.example.com:5432/app?sslmode=disable", "postgres://db.example.com:5432/app"),
             ("postgresql://localhost/app", "postgres://localhost/app"),
-            ("postgres://u:p@localhost?dbname=x", "postgres://localhost"),
+            ("postgres://u:p@localhost?dbname=x", "postgres://localhost/x"),
+            ("postgres://app:se/s3cret?x@db.example.com/app", "postgres://db.example.com/app"),
+            ("postgres://app:s3cret@db:no/app", "a PostgreSQL database whose address cannot be read"),
         ] {
             let place = Place::read(url, "--store").map_err(|problem| problem.to_string()).unwrap();
             assert_eq!(place.to_string(), shown);

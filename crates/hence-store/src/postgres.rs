@@ -46,6 +46,7 @@ use crate::port::{
     Totals, UpcomingFilter, Written,
 };
 use address::Address;
+pub use address::place_of;
 use connection::{Connections, Kind, transaction, whole};
 use start::Owned;
 use write::{Call, Known};

@@ -115,7 +115,11 @@ fn masked(key: &str, value: Value) -> Value {
 fn without_password(text: &str) -> String {
     let masked = || {
         let (scheme, rest) = text.split_once("://")?;
-        let end = rest.find('/').unwrap_or(rest.len());
+        // The driver of PostgreSQL also takes a password with characters that end the login elsewhere.
+        let end = match scheme {
+            "postgres" | "postgresql" => rest.len(),
+            _ => rest.find('/').unwrap_or(rest.len()),
+        };
         let (login, host) = rest[..end].rsplit_once('@')?;
         let (user, _) = login.split_once(':')?;
         Some(format!("{scheme}://{user}:…@{host}{}", &rest[end..]))
@@ -136,6 +140,7 @@ mod tests {
     fn passwords_in_addresses_are_masked() {
         check("postgres://anna:s3:cr@t@db.example:5432/app", "postgres://anna:…@db.example:5432/app");
         check("postgres://anna@db.example/app", "postgres://anna@db.example/app");
+        check("postgres://anna:a/b@db.example/app", "postgres://anna:…@db.example/app");
         check("https://app.example.com/a:b@c", "https://app.example.com/a:b@c");
         check("sqlite:hence.db", "sqlite:hence.db");
     }

@@ -15,6 +15,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::{Error, ErrorKind};
 use crate::limits::invalid;
 
+/// The port where the address names none.
+const PORT: u16 = 5432;
+
 /// An address that was read.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -39,9 +42,7 @@ impl Address {
             return Err(invalid("the address of a PostgreSQL store begins with `postgres://`"));
         }
         let (rest, ours) = take_ours(url)?;
-        // The driver's error can quote the address, and so the password; it is not passed on.
-        let mut config: tokio_postgres::Config =
-            rest.parse().map_err(|_| invalid("the address of the PostgreSQL store cannot be read"))?;
+        let mut config = config_of(&rest)?;
         let is_pooled = match ours.pooler.as_deref() {
             None | Some("auto") => None,
             Some("transaction") => Some(true),
@@ -60,15 +61,36 @@ impl Address {
         Ok(Self { config, tls, is_pooled })
     }
 
-    /// Where it leads, without user and password.
+    /// As [`place_of`].
     pub(super) fn place(&self) -> String {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let hosts: Vec<String> = hosts.collect();
-        format!("{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+        place_in(&self.config)
     }
+}
+
+/// Where the address of a database leads, as it may be shown: without user and password, `db.example.com:6432/app`.
+/// # Errors
+/// [`ErrorKind::Invalid`]: it is no address of a PostgreSQL database; the error does not quote it.
+pub fn place_of(url: &str) -> Result<String, Error> {
+    let (rest, _) = take_ours(url)?;
+    Ok(place_in(&config_of(&rest)?))
+}
+
+/// The driver's error can quote the address, and so the password; it is not passed on.
+fn config_of(address: &str) -> Result<tokio_postgres::Config, Error> {
+    address.parse().map_err(|_| invalid("the address of the PostgreSQL store cannot be read"))
+}
+
+fn place_in(config: &tokio_postgres::Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| match host {
+        Host::Tcp(name) => match ports.get(index).or(ports.first()) {
+            Some(port) if *port != PORT => format!("{name}:{port}"),
+            _ => name.clone(),
+        },
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let hosts: Vec<String> = hosts.collect();
+    format!("{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
 /// Takes the parameters that only we know out of an address.
@@ -147,7 +169,7 @@ mod tests {
         let address = Address::read("postgres://a:b@localhost:6432/d?pooler=transaction&application_name=x&sslmode=disable");
         let address = address.map_err(|error| error.to_string()).unwrap();
         assert_eq!((address.is_pooled, address.config.get_application_name()), (Some(true), Some("x")));
-        assert_eq!(address.place(), "localhost/d");
+        assert_eq!(address.place(), "localhost:6432/d");
     }
 
     #[test]
