@@ -78,9 +78,10 @@ struct Pools {
     lease: Pool,
 }
 
-/// A connection in a transaction.
+/// A connection in a transaction. One that is dropped within it is closed.
 pub(super) struct Connected {
-    client: Object,
+    /// Taken only when the connection is given up.
+    client: Option<Object>,
     kind: Kind,
     is_pooled: bool,
     is_in_transaction: bool,
@@ -122,15 +123,16 @@ impl Connections {
         let client = self.client(kind).await?;
         let is_pooled = self.is_pooled.load(Ordering::Relaxed);
         let is_alone = matches!(kind, Kind::Look | Kind::Alone) && !is_pooled;
-        let mut connected = Connected { client, kind, is_pooled, is_in_transaction: false };
+        let mut connected = Connected { client: Some(client), kind, is_pooled, is_in_transaction: false };
         if !is_alone {
             let isolation = if kind == Kind::Read { " isolation level repeatable read read only" } else { "" };
             let settings: String = match is_pooled {
                 true => SETTINGS.iter().map(|(name, value)| format!("; set local {name} = {value}")).collect(),
                 false => String::new(),
             };
-            connected.batch(&format!("begin{isolation}{settings}")).await?;
+            // From here on: what fails half way may have begun.
             connected.is_in_transaction = true;
+            connected.batch(&format!("begin{isolation}{settings}")).await?;
         }
         Ok(connected)
     }
@@ -236,10 +238,10 @@ impl Connected {
         let failed = |error| stop(error, self.context());
         if self.is_pooled {
             let typed: Vec<_> = params.iter().copied().zip(statement.types().iter().cloned()).collect();
-            return self.client.query_typed(&statement.text, &typed).await.map_err(failed);
+            return self.client().query_typed(&statement.text, &typed).await.map_err(failed);
         }
-        let prepared = self.client.prepare_typed_cached(&statement.text, statement.types()).await.map_err(failed)?;
-        self.client.query(&prepared, params).await.map_err(failed)
+        let prepared = self.client().prepare_typed_cached(&statement.text, statement.types()).await.map_err(failed)?;
+        self.client().query(&prepared, params).await.map_err(failed)
     }
 
     /// The first row of a statement, if there is one.
@@ -252,17 +254,17 @@ impl Connected {
         let failed = |error| stop(error, self.context());
         if self.is_pooled {
             let typed: Vec<_> = params.iter().copied().zip(statement.types().iter().cloned()).collect();
-            return self.client.execute_typed(&statement.text, &typed).await.map_err(failed);
+            return self.client().execute_typed(&statement.text, &typed).await.map_err(failed);
         }
-        let prepared = self.client.prepare_typed_cached(&statement.text, statement.types()).await.map_err(failed)?;
-        self.client.execute(&prepared, params).await.map_err(failed)
+        let prepared = self.client().prepare_typed_cached(&statement.text, statement.types()).await.map_err(failed)?;
+        self.client().execute(&prepared, params).await.map_err(failed)
     }
 
     /// Prepares statements, so that running them together afterwards keeps their order.
     pub(super) async fn ready(&self, statements: &[&Statement]) -> Result<(), Stop> {
         if !self.is_pooled {
             for statement in statements {
-                let prepared = self.client.prepare_typed_cached(&statement.text, statement.types()).await;
+                let prepared = self.client().prepare_typed_cached(&statement.text, statement.types()).await;
                 prepared.map_err(|error| stop(error, self.context()))?;
             }
         }
@@ -271,7 +273,7 @@ impl Connected {
 
     /// Runs statements without parameters.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Stop> {
-        self.client.batch_execute(sql).await.map_err(|error| stop(error, self.context()))
+        self.client().batch_execute(sql).await.map_err(|error| stop(error, self.context()))
     }
 
     fn context(&self) -> &'static str {
@@ -282,30 +284,32 @@ impl Connected {
     }
 
     /// Commits, or takes back what was done.
-    async fn end<T>(self, result: Result<T, Stop>) -> Result<T, Stop> {
+    async fn end<T>(mut self, result: Result<T, Stop>) -> Result<T, Stop> {
         if !self.is_in_transaction {
             return result;
         }
+        let ended = self.batch(if result.is_ok() { "commit" } else { "rollback" }).await;
+        // One whose transaction is in doubt is closed when it is dropped.
+        self.is_in_transaction = ended.is_err();
         match result {
-            Ok(value) => {
-                let committed = self.batch("commit").await;
-                if committed.is_err() {
-                    self.give_up();
-                }
-                committed.map(|()| value)
-            }
-            Err(stop) => {
-                if self.batch("rollback").await.is_err() {
-                    self.give_up();
-                }
-                Err(stop)
-            }
+            Ok(value) => ended.map(|()| value),
+            Err(stop) => Err(stop),
         }
     }
 
-    /// Closes a connection whose transaction is in doubt.
-    fn give_up(self) {
-        drop(Object::take(self.client));
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("the connection is given up only when this is dropped")
+    }
+}
+
+impl Drop for Connected {
+    /// After a panic, or where the end of the transaction is in doubt: it must not come back to the pool within it.
+    fn drop(&mut self) {
+        if self.is_in_transaction
+            && let Some(client) = self.client.take()
+        {
+            drop(Object::take(client));
+        }
     }
 }
 
