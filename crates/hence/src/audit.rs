@@ -31,6 +31,10 @@ const LISTED_MAX: usize = 1000;
 /// a statement that was changed by mistake must not cancel everybody in one night.
 const EXTRA_MAX: usize = 20;
 const EXTRA_SHARE: usize = 10;
+/// Who was enrolled while the audit is made, or this long before, is no surplus: whoever enrols may commit its own row a little later.
+const NEW: SignedDuration = SignedDuration::from_mins(5);
+/// The most pages of the inbox that are carried out before an audit; the engine carries out the rest.
+const SETTLED_MAX: usize = 20;
 /// When an audit that could not be made is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
@@ -123,11 +127,16 @@ impl Client {
         let definition = definition.ok_or_else(|| refused(format!("timeline `{timeline}` is not defined")))?;
         let rule = definition.audit.clone().ok_or_else(|| refused(format!("timeline `{timeline}` has no `[audit]`")))?;
         // What the inbox holds is carried out first: it is what should be.
-        while self.settle(PAGE).await? > 0 {}
+        for _ in 0..SETTLED_MAX {
+            if stop.is_cancelled() || self.settle(PAGE).await? == 0 {
+                break;
+            }
+        }
+        let began_at = self.now().await?;
         let expected = self.expected(&definition, &rule).await?;
         let report = AuditReport {
             timeline: timeline.clone(),
-            at: self.now().await?,
+            at: began_at,
             expected: expected.len(),
             counts: BTreeMap::new(),
             findings: Vec::new(),
@@ -144,7 +153,7 @@ impl Client {
                 audit.look_at(&snapshot, given).await?;
             }
         }
-        audit.surplus(&expected).await?;
+        audit.surplus(&expected, stop).await?;
         Ok(audit.report)
     }
 
@@ -217,15 +226,27 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Entities with something ahead that are not expected.
-    async fn surplus(&mut self, expected: &BTreeMap<EntityKey, BTreeMap<Name, Timestamp>>) -> Result<(), Error> {
+    /// Entities with something ahead that are not expected, and were not enrolled since it was asked who is.
+    async fn surplus(
+        &mut self,
+        expected: &BTreeMap<EntityKey, BTreeMap<Name, Timestamp>>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let new_from = self.report.at.saturating_sub(NEW).unwrap_or(Timestamp::MIN);
+        let mut new: BTreeSet<EntityKey> = BTreeSet::new();
         let filter = UpcomingFilter { timeline: Some(self.definition.name.clone()), ..UpcomingFilter::default() };
         let mut page = PageRequest::first(PAGE);
         let mut ahead: BTreeSet<EntityKey> = BTreeSet::new();
         let mut surplus: BTreeMap<EntityKey, Vec<TaskId>> = BTreeMap::new();
         loop {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             let found = self.client.store().upcoming(&filter, page.clone()).await?;
             for task in found.items {
+                if task.created_at >= new_from {
+                    new.insert(task.entity.clone());
+                }
                 if !expected.contains_key(&task.entity) {
                     surplus.entry(task.entity.clone()).or_default().push(task.id);
                 }
@@ -236,6 +257,7 @@ impl Audit<'_> {
                 break;
             }
         }
+        surplus.retain(|entity, _| !new.contains(entity));
         let is_wanted = self.rule.extra_cancel && self.mode == AuditMode::Heal;
         let is_too_many = surplus.len() > EXTRA_MAX.max(ahead.len() / EXTRA_SHARE);
         for (entity, tasks) in surplus {
@@ -346,8 +368,8 @@ impl Audits {
             if !is_due || self.under_way.contains_key(&name) {
                 continue;
             }
-            self.next_at.insert(name.clone(), now.saturating_add(every).unwrap_or(Timestamp::MAX));
-            self.begin(engine, name).await?;
+            self.begin(engine, name.clone()).await?;
+            self.next_at.insert(name, now.saturating_add(every).unwrap_or(Timestamp::MAX));
             if engine.clock().read().await?.target.is_some() {
                 self.join(now).await;
             }
