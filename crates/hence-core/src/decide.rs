@@ -186,7 +186,8 @@ pub enum Decision {
 
 /// How a started task ends without looking at facts, if it does.
 ///
-/// Lateness is judged at the first attempt only: a retry, or what a person released, is not late by its own waiting.
+/// Lateness is judged at the first attempt only: a retry, or what a person released, is not late by its own waiting. An attempt that died
+/// with its engine does not count: nobody knows that it reached anybody.
 pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
     let (step, known) = (&firing.rules.step, firing.known);
     let has_passed = |before| plan::passed(before, &known.ended, &known.live).or_else(|| is_overtaken(firing, before));
@@ -195,7 +196,7 @@ pub fn before_facts(firing: Firing<'_>) -> Option<AttemptEnd> {
     }
     let rule = step.late.as_ref().unwrap_or(&firing.rules.late);
     let late_from = firing.task.due_at.saturating_add(rule.after).unwrap_or(Timestamp::MAX);
-    if firing.task.attempt > 1 || firing.now <= late_from {
+    if firing.task.attempt.saturating_sub(firing.task.takeovers) > 1 || firing.now <= late_from {
         return None;
     }
     let reason = || Reason::Late { due_at: firing.task.due_at, rule: late_in_words(rule) };

@@ -4,6 +4,7 @@
 
 mod calendar;
 mod carry_out;
+mod decide;
 mod definition;
 mod definition_broken;
 mod definition_keys;
