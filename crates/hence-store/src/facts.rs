@@ -3,6 +3,8 @@
 //! The file is opened for each reading, without the right to write, so nothing of the user's can be changed or kept locked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -13,6 +15,8 @@ use crate::error::{Error, ErrorKind};
 
 /// How long another program may keep the file locked.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
+/// After how many steps of SQLite's virtual machine a statement looks whether anybody still waits for it.
+const STEPS: i32 = 10_000;
 /// The most rows that are read at once: an audit holds the ids of all entities in memory.
 pub const ROWS_MAX: usize = 2_000_000;
 
@@ -30,13 +34,13 @@ impl SqliteFacts {
 
     /// The row of the statement as a JSON object by column name; `None` when there is no row. Blocks.
     ///
-    /// `$1` in the statement is the entity's id. Blobs are refused.
+    /// `$1` in the statement is the entity's id. Blobs are refused. The statement is interrupted once `abandoned` is set.
     /// # Errors
-    /// [`ErrorKind::Unavailable`]: the file cannot be opened or read. [`ErrorKind::Invalid`]: the statement does not fit, or
-    /// gives a second row: which of them decides would be chance.
-    pub fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, Value>>, Error> {
+    /// [`ErrorKind::Unavailable`]: the file cannot be opened or read, the statement does not fit, or was interrupted.
+    /// [`ErrorKind::Invalid`]: it gives a second row: which of them decides would be chance.
+    pub fn read(&self, sql: &str, entity_id: &str, abandoned: &Arc<AtomicBool>) -> Result<Option<Map<String, Value>>, Error> {
         let unavailable = |error| self.unavailable(error);
-        let connection = self.open()?;
+        let connection = self.open(abandoned)?;
         let mut statement = connection.prepare(sql).map_err(unavailable)?;
         if let Some(index) = statement.parameter_index("$1").map_err(unavailable)? {
             statement.raw_bind_parameter(index, entity_id).map_err(unavailable)?;
@@ -55,9 +59,9 @@ impl SqliteFacts {
     ///
     /// # Errors
     /// As [`SqliteFacts::read`]; [`ErrorKind::Invalid`]: there are more than [`ROWS_MAX`] rows.
-    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<(String, Value)>>, Error> {
+    pub fn rows(&self, sql: &str, abandoned: &Arc<AtomicBool>) -> Result<Vec<Vec<(String, Value)>>, Error> {
         let unavailable = |error| self.unavailable(error);
-        let connection = self.open()?;
+        let connection = self.open(abandoned)?;
         let mut statement = connection.prepare(sql).map_err(unavailable)?;
         let names = columns(&statement);
         let mut rows = statement.raw_query();
@@ -71,10 +75,13 @@ impl SqliteFacts {
         Ok(found)
     }
 
-    fn open(&self) -> Result<Connection, Error> {
+    fn open(&self, abandoned: &Arc<AtomicBool>) -> Result<Connection, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.unavailable(error))?;
+        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.unavailable(error))?;
         connection.busy_timeout(BUSY_WAIT).map_err(|error| self.unavailable(error))?;
+        let abandoned = Arc::clone(abandoned);
+        let looking = connection.progress_handler(STEPS, Some(move || abandoned.load(Ordering::Relaxed)));
+        looking.map_err(|error| self.unavailable(error))?;
         Ok(connection)
     }
 
@@ -120,14 +127,15 @@ mod tests {
         let writer = Connection::open(&path).unwrap();
         writer.execute_batch("create table account (id text, email text, paid_at text, hits int); insert into account values ('42', 'a@b.c', null, 7)").unwrap();
         let facts = SqliteFacts::new(path);
-        let row = facts.read("select email, paid_at, hits from account where id = $1", "42").unwrap().unwrap();
+        let wanted = Arc::default();
+        let row = facts.read("select email, paid_at, hits from account where id = $1", "42", &wanted).unwrap().unwrap();
         assert_eq!(Value::Object(row), serde_json::json!({ "email": "a@b.c", "paid_at": null, "hits": 7 }));
-        assert!(facts.read("select email from account where id = $1", "43").unwrap().is_none());
-        let second = facts.read("select 1 union all select 2", "42").unwrap_err();
+        assert!(facts.read("select email from account where id = $1", "43", &wanted).unwrap().is_none());
+        let second = facts.read("select 1 union all select 2", "42", &wanted).unwrap_err();
         assert_eq!(second.to_string(), "the statement gives more than one row");
-        let rows = facts.rows("select id, hits from account").unwrap();
+        let rows = facts.rows("select id, hits from account", &wanted).unwrap();
         assert_eq!(rows, [vec![("id".to_owned(), "42".into()), ("hits".to_owned(), 7.into())]]);
-        assert!(facts.read("delete from account where id = $1", "42").is_err());
-        assert!(facts.read("select nothing from account", "42").is_err());
+        assert!(facts.read("delete from account where id = $1", "42", &wanted).is_err());
+        assert!(facts.read("select nothing from account", "42", &wanted).is_err());
     }
 }

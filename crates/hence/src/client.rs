@@ -8,11 +8,16 @@ mod late;
 mod operate;
 mod tell;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
+use hence_core::answer::Problem;
 use hence_core::definition::Definition;
 use hence_core::library::Library;
-use hence_core::name::Name;
+use hence_core::name::{EntityKey, Name};
+use hence_core::timeline::EntitySnapshot;
+use hence_core::value::Facts;
 use hence_core::wish::Wish;
 use hence_store::Store;
 use hence_store::port::{BATCH_MAX, InboxEntry, StoredDefinition};
@@ -28,6 +33,9 @@ use crate::under_way::UnderWay;
 pub use ask::Because;
 pub use operate::CancelAnswer;
 pub use tell::{Enrolment, NotYet, TOLD_BYTES_MAX, Telling, Told};
+
+/// How old the loaded definitions may be when something that was told is planned.
+const LIBRARY_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Tells and asks: what [`Hence`](crate::Hence) is used as, or by itself where an engine runs elsewhere ([`Builder::client`]).
 ///
@@ -45,6 +53,8 @@ struct Shared {
     clock: Clock,
     /// Replaced as a whole, so that whoever reads it holds it without a lock.
     library: RwLock<Arc<Library>>,
+    /// Held while the library is changed: the real time at which the store was asked last.
+    loaded_at: tokio::sync::Mutex<Duration>,
     readers: FactReaders,
     actor: String,
     /// Raised when something was told, so that an engine of this process looks at once.
@@ -90,6 +100,7 @@ impl Client {
             store,
             clock,
             library,
+            loaded_at: tokio::sync::Mutex::default(),
             readers,
             actor: actor.to_owned(),
             told: Notify::new(),
@@ -162,6 +173,17 @@ impl Client {
         &self.shared.readers
     }
 
+    /// As [`FactReaders::read`], on this client's host.
+    pub(crate) async fn read_facts(
+        &self,
+        definition: &Definition,
+        groups: &BTreeSet<String>,
+        entity: &EntityKey,
+        known: &Facts,
+    ) -> Result<Facts, Problem> {
+        self.readers().read(&**self.host(), definition, groups, entity, known).await
+    }
+
     pub(crate) fn actor(&self) -> &str {
         &self.shared.actor
     }
@@ -215,13 +237,14 @@ impl Client {
             created_at: self.now().await?,
             is_current: true,
         };
+        let _changing = self.shared.loaded_at.lock().await;
         self.store().put_definition(stored).await?;
         let mut library = self.shared.library.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::make_mut(&mut library).add(Arc::clone(&definition));
         Ok(definition)
     }
 
-    /// Loads every definition of the store anew.
+    /// Loads every definition of the store anew; planning does so too, at most once a second.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -234,6 +257,8 @@ impl Client {
     /// # Errors
     /// The store cannot be read, or a definition in it cannot: it was written by a newer release.
     pub async fn reload(&self) -> Result<(), Error> {
+        let mut loaded_at = self.shared.loaded_at.lock().await;
+        *loaded_at = self.host().elapsed();
         let known = self.library();
         let mut library = Library::default();
         for stored in self.store().definitions().await? {
@@ -251,7 +276,30 @@ impl Client {
         Ok(())
     }
 
-    /// The library, loaded anew if another process stored the definition that one of these wishes is for.
+    /// As `reload`; what a newer release wrote and this one cannot read leaves everything as it is loaded.
+    async fn refresh(&self) -> Result<(), Error> {
+        match self.reload().await {
+            Err(error @ Error::Definition(_)) => {
+                tracing::error!(%error, "a definition in the store cannot be read; those that are loaded hold on");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// What is stored of entities; the versions that they follow are loaded, also those that another process stored meanwhile.
+    pub(crate) async fn snapshots(&self, entities: &[EntityKey]) -> Result<Vec<EntitySnapshot>, Error> {
+        let snapshots = self.store().snapshots(entities).await?;
+        let library = self.library();
+        let mut versions = snapshots.iter().flat_map(|snapshot| &snapshot.timelines).map(|timeline| &timeline.definition);
+        if versions.any(|version| library.version(version).is_none()) {
+            self.refresh().await?;
+        }
+        Ok(snapshots)
+    }
+
+    /// The library, loaded anew if another process stored the definition that one of these wishes is for, and once a second: it may have
+    /// stored a newer version.
     pub(crate) async fn library_for(&self, entries: impl Iterator<Item = &InboxEntry>) -> Result<Arc<Library>, Error> {
         let library = self.library();
         let is_unknown = |name: &Name| library.current(name).is_none();
@@ -262,8 +310,11 @@ impl Client {
             },
             InboxEntry::Unreadable { .. } => None,
         });
+        let age = self.host().elapsed().saturating_sub(*self.shared.loaded_at.lock().await);
         if names.any(is_unknown) || library.all_current().next().is_none() {
             self.reload().await?;
+        } else if age >= LIBRARY_AGE_MAX {
+            self.refresh().await?;
         }
         Ok(self.library())
     }

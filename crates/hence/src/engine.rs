@@ -456,7 +456,7 @@ impl Performer {
     /// What is stored of entities whose tasks were started: they run by now, so that it is asked for until it comes.
     async fn snapshots(&self, entities: &[EntityKey]) -> Result<Vec<EntitySnapshot>, Error> {
         loop {
-            match self.client.store().snapshots(entities).await.map_err(Error::from) {
+            match self.client.snapshots(entities).await {
                 Err(error) if error.is_passing() => {
                     self.keeper.step();
                     self.host().wait(PATIENCE).await;

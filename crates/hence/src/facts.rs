@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,8 @@ use hence_core::expression::Context;
 use hence_core::name::EntityKey;
 use hence_core::value::{Facts, Value};
 use serde_json::Map;
+
+use crate::host::Host;
 
 /// A database that facts are read from.
 #[async_trait]
@@ -44,20 +47,39 @@ impl SqliteReader {
     pub fn new(path: impl Into<std::path::PathBuf>) -> Self {
         Self { facts: Arc::new(hence_store::facts::SqliteFacts::new(path.into())) }
     }
+
+    /// Reads on a thread that may block. Dropping the wait interrupts the statement.
+    async fn blocking<T, W>(&self, work: W) -> Result<T, String>
+    where
+        T: Send + 'static,
+        W: FnOnce(&hence_store::facts::SqliteFacts, &Arc<AtomicBool>) -> Result<T, hence_store::Error> + Send + 'static,
+    {
+        let waiting = Waiting(Arc::default());
+        let (facts, abandoned) = (Arc::clone(&self.facts), Arc::clone(&waiting.0));
+        let read = tokio::task::spawn_blocking(move || work(&facts, &abandoned)).await;
+        read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+}
+
+/// Whoever waits for a reading; once dropped, nobody does.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[async_trait]
 impl FactReader for SqliteReader {
     async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String> {
-        let (facts, sql, id) = (Arc::clone(&self.facts), sql.to_owned(), entity_id.to_owned());
-        let read = tokio::task::spawn_blocking(move || facts.read(&sql, &id));
-        read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        let (sql, id) = (sql.to_owned(), entity_id.to_owned());
+        self.blocking(move |facts, abandoned| facts.read(&sql, &id, abandoned)).await
     }
 
     async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
-        let (facts, sql) = (Arc::clone(&self.facts), sql.to_owned());
-        let read = tokio::task::spawn_blocking(move || facts.rows(&sql));
-        read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        let sql = sql.to_owned();
+        self.blocking(move |facts, abandoned| facts.rows(&sql, abandoned)).await
     }
 }
 
@@ -96,6 +118,7 @@ impl FactReaders {
     /// The first group that cannot be read, or whose fields are not of their types.
     pub(crate) async fn read(
         &self,
+        host: &dyn Host,
         definition: &Definition,
         groups: &BTreeSet<String>,
         entity: &EntityKey,
@@ -106,7 +129,7 @@ impl FactReaders {
             if group.source.is_none() || !groups.contains(name.as_str()) {
                 continue;
             }
-            let fields = self.group(group, entity).await.map_err(|problem| Problem {
+            let fields = self.in_time(host, group, entity).await.map_err(|problem| Problem {
                 code: "facts-not-read".to_owned(),
                 message: format!("facts `{name}`: {problem}"),
             })?;
@@ -130,6 +153,20 @@ impl FactReaders {
         reader.rows(sql).await.map_err(|problem| format!("the database `{source}`: {problem}"))
     }
 
+    /// The fields of a group; a source that does not answer within the group's `timeout` is given up.
+    async fn in_time(
+        &self,
+        host: &dyn Host,
+        group: &FactGroup,
+        entity: &EntityKey,
+    ) -> Result<Map<String, serde_json::Value>, String> {
+        tokio::select! {
+            biased;
+            fields = self.group(group, entity) => fields,
+            () = host.wait(timeout_of(group)) => Err(format!("it was not read within its timeout of {:#}", group.timeout)),
+        }
+    }
+
     async fn group(&self, group: &FactGroup, entity: &EntityKey) -> Result<Map<String, serde_json::Value>, String> {
         match &group.source {
             None => Ok(Map::new()),
@@ -146,8 +183,7 @@ impl FactReaders {
             Some(FactSource::Http { target, path }) => {
                 let context = Context::new().with("entity", Value::String(entity.id().to_owned()));
                 let path = path.render_path(&context).map_err(|error| error.to_string())?;
-                let timeout = Duration::try_from(group.timeout).unwrap_or(Duration::from_secs(5));
-                self.http(target.as_str(), path, timeout).await
+                self.http(target.as_str(), path, timeout_of(group)).await
             }
         }
     }
@@ -171,10 +207,15 @@ impl FactReaders {
     }
 }
 
+fn timeout_of(group: &FactGroup) -> Duration {
+    Duration::try_from(group.timeout).expect("a definition is loaded with positive timeouts only")
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: a row becomes facts of the declared types, and no row means what the types allow. Method: rows in, facts out.
     use super::*;
+    use crate::host::machine;
 
     struct Rows(Option<Map<String, serde_json::Value>>);
 
@@ -195,7 +236,7 @@ mod tests {
         let readers = FactReaders::default().with_database("app", Arc::new(Rows(row.as_object().cloned())));
         let groups = BTreeSet::from(["a".to_owned()]);
         let entity: EntityKey = "account/42".parse().unwrap();
-        let found = match readers.read(&definition, &groups, &entity, &Facts::default()).await {
+        let found = match readers.read(&*machine(), &definition, &groups, &entity, &Facts::default()).await {
             Ok(facts) => facts.to_json().to_string(),
             Err(problem) => problem.message,
         };
@@ -206,6 +247,29 @@ mod tests {
     async fn a_row_of_sqlite_has_truth_and_instants_in_its_own_way() {
         let row = serde_json::json!({ "x": 1, "at": "2026-03-02 10:00:00" });
         check("x = \"bool?\", at = \"time\"", row, r#"{"a":{"at":"2026-03-02T10:00:00Z","x":true}}"#).await;
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_takes_too_long_is_given_up_and_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        rusqlite::Connection::open(&path).unwrap().execute_batch("create table account (id text)").unwrap();
+        let source = "[timeline]\nname = \"t\"\nentity = \"account\"\nanchor = \"start\"\n[facts.a]\nsource = \"app\"\n\
+             sql = \"with recursive n (x) as (select 1 union all select x + 1 from n) select count(*) as x from n where $1 <> ''\"\n\
+             timeout = \"1s\"\nfields = { x = \"int\" }\n[step.s]\nwhen = \"a.x > 0\"\ndo = { log = \"s\" }\n";
+        let definition = Definition::load(source).unwrap().definition;
+        let reader = Arc::new(SqliteReader::new(path));
+        let facts = Arc::downgrade(&reader.facts);
+        let readers = FactReaders::default().with_database("app", reader);
+        let entity: EntityKey = "account/42".parse().unwrap();
+        let groups = BTreeSet::from(["a".to_owned()]);
+        let read = readers.read(&*machine(), &definition, &groups, &entity, &Facts::default()).await;
+        assert_eq!(read.unwrap_err().message, "facts `a`: it was not read within its timeout of 1s");
+        // The thread that read holds the last reference until its statement is interrupted.
+        drop(readers);
+        while facts.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

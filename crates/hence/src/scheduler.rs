@@ -17,6 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) const PASS: Duration = Duration::from_secs(1);
 /// The most tasks in one start.
 const START_MAX: usize = 1000;
+/// The most rounds of carrying wishes out in one pass.
+const SETTLES_MAX: u32 = 4;
+/// The shortest wait while something is due and not started.
+const BLOCKED_MIN: Duration = Duration::from_millis(50);
 
 /// What the scheduler keeps to.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +80,13 @@ pub(crate) struct Scheduler {
     /// Starts of backlog that may be made now; filled with time.
     tokens: f64,
     target: Option<Timestamp>,
+    /// How often this pass carried wishes out, and whether some are left.
+    settled: u32,
+    is_more: bool,
+    /// Starts of this pass.
+    started: usize,
+    /// Passes since something that is due was found, but nothing of it could be started.
+    blocked: u32,
     /// How far it has looked; kept by planted failures only.
     watermark: Option<Timestamp>,
 }
@@ -91,6 +102,10 @@ impl Scheduler {
             watched_at: Duration::ZERO,
             tokens: f64::from(limits.catch_up_per_second),
             target: None,
+            settled: 0,
+            is_more: false,
+            started: 0,
+            blocked: 0,
             watermark: None,
         }
     }
@@ -111,8 +126,7 @@ impl Scheduler {
         }
         match event {
             Event::Woke { elapsed, target } => self.woke(elapsed, target),
-            Event::Settled { is_more: true } => vec![Action::Settle],
-            Event::Settled { is_more: false } => self.start_due(now),
+            Event::Settled { is_more } => self.settled(now, is_more),
             Event::Started { count, is_backlog } => self.started(now, count, is_backlog),
             Event::Looked { next } => self.looked(now, next),
             Event::Written { count } => {
@@ -135,6 +149,7 @@ impl Scheduler {
         self.tokens = (self.tokens + passed.as_secs_f64() * rate).min(rate.max(1.0));
         self.elapsed = elapsed;
         self.target = target;
+        (self.settled, self.is_more, self.started) = (0, false, 0);
         let mut actions = Vec::new();
         if self.running > 0 && elapsed.saturating_sub(self.watched_at) >= PASS {
             self.watched_at = elapsed;
@@ -146,6 +161,16 @@ impl Scheduler {
             actions.push(Action::Settle);
         }
         actions
+    }
+
+    /// A full inbox is emptied over many passes, so that it keeps nothing else waiting.
+    fn settled(&mut self, now: Timestamp, is_more: bool) -> Vec<Action> {
+        self.settled += 1;
+        if is_more && self.settled < SETTLES_MAX {
+            return vec![Action::Settle];
+        }
+        self.is_more = is_more;
+        self.start_due(now)
     }
 
     /// What is due now comes first, then the backlog as far as its tokens reach.
@@ -165,6 +190,7 @@ impl Scheduler {
 
     fn started(&mut self, now: Timestamp, count: usize, is_backlog: bool) -> Vec<Action> {
         self.running += count;
+        self.started += count;
         if is_backlog {
             self.tokens -= count as f64;
             return vec![Action::Look];
@@ -184,6 +210,7 @@ impl Scheduler {
         let is_due = next.is_some_and(|next| next <= now);
         if self.running == 0
             && !is_due
+            && !self.is_more
             && let Some(target) = self.target.filter(|target| *target > now)
         {
             let to = next.map_or(target, |next| next.min(target));
@@ -194,10 +221,18 @@ impl Scheduler {
         }
         let until_next = next.map_or(PASS, |next| Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO));
         if is_due && self.free() > 0 {
-            // Due and not started: blocked by its entity, or waiting for tokens.
-            return self.wait(Duration::from_millis(50));
+            let at_most = self.until_unblocked();
+            return self.wait(at_most);
         }
+        self.blocked = 0;
         self.wait(until_next.min(PASS))
+    }
+
+    /// What is due and not started waits for tokens, or is blocked by its entity: perhaps for hours, so it is looked at less and less often.
+    fn until_unblocked(&mut self) -> Duration {
+        let is_blocked = self.started == 0 && self.tokens >= 1.0;
+        self.blocked = if is_blocked { self.blocked.saturating_add(1) } else { 0 };
+        BLOCKED_MIN.saturating_mul(1 << self.blocked.saturating_sub(1).min(16)).min(PASS)
     }
 
     fn stop_or_wait(&self) -> Vec<Action> {
@@ -205,6 +240,7 @@ impl Scheduler {
     }
 
     fn wait(&self, at_most: Duration) -> Vec<Action> {
+        let at_most = if self.is_more { Duration::ZERO } else { at_most };
         vec![Action::Wait { at_most }]
     }
 
@@ -270,6 +306,37 @@ mod tests {
         s.on_event(at(0), Event::Written { count: 1 });
         let one = Action::Start { from: Some(at(-60)), to: at(0), limit: 1 };
         assert_eq!(s.on_event(at(0), Event::Settled { is_more: false }), [one]);
+    }
+
+    #[test]
+    fn a_full_inbox_keeps_nothing_else_waiting() {
+        let mut s = scheduler(10, 4);
+        s.on_event(at(0), woke(0));
+        for _ in 1..SETTLES_MAX {
+            assert_eq!(s.on_event(at(0), Event::Settled { is_more: true }), [Action::Settle]);
+        }
+        let due = Action::Start { from: Some(at(-60)), to: at(0), limit: 10 };
+        assert_eq!(s.on_event(at(0), Event::Settled { is_more: true }), [due]);
+        assert_eq!(s.on_event(at(0), Event::Looked { next: None }), [Action::Wait { at_most: Duration::ZERO }]);
+    }
+
+    #[test]
+    fn what_is_blocked_is_looked_at_less_and_less_often() {
+        let mut s = scheduler(10, 4);
+        let mut waits = Vec::new();
+        for pass in 0..8 {
+            s.on_event(at(0), woke(pass));
+            s.on_event(at(0), Event::Settled { is_more: false });
+            s.on_event(at(0), Event::Started { count: 0, is_backlog: false });
+            if let [Action::Wait { at_most }] = s.on_event(at(0), Event::Looked { next: Some(at(-1)) })[..] {
+                waits.push(at_most.as_millis());
+            }
+        }
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
+        s.on_event(at(0), woke(8));
+        s.on_event(at(0), Event::Started { count: 1, is_backlog: false });
+        let soon = Action::Wait { at_most: Duration::from_millis(50) };
+        assert_eq!(s.on_event(at(0), Event::Looked { next: Some(at(-1)) }), [soon]);
     }
 
     #[test]

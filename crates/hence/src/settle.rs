@@ -80,6 +80,7 @@ pub(crate) async fn settle(
     }
     let began = client.host().elapsed();
     let mut unread: Vec<(EntityKey, WishId, Problem)> = Vec::new();
+    let mut untried: Vec<(EntityKey, WishId)> = Vec::new();
     for _ in 0..TRIES_MAX {
         erase(client, now, &mut waiting, &mut results).await?;
         if waiting.is_empty() {
@@ -101,13 +102,20 @@ pub(crate) async fn settle(
                 Ok(carried) => planned.push((entity, carried)),
                 Err(waits) => {
                     let first = waiting.remove(&entity).and_then(|entries| Some(entries.first()?.id()));
-                    if let (Waits::Unread(problem), Some(first)) = (waits, first) {
-                        unread.push((entity, first, problem));
+                    match (waits, first) {
+                        (Waits::Unread(problem), Some(first)) => unread.push((entity, first, problem)),
+                        (Waits::NoTime, Some(first)) => untried.push((entity, first)),
+                        (_, None) => {}
                     }
                 }
             }
         }
         write(client, planned, now, &mut waiting, &mut results).await?;
+    }
+    // A source that is down would otherwise keep the head of the inbox full of those who wait for it.
+    if let Some((_, _, problem)) = unread.first().cloned() {
+        let problem = Problem { message: format!("not tried, because others waited too long: {}", problem.message), ..problem };
+        unread.extend(untried.into_iter().map(|(entity, first)| (entity, first, problem.clone())));
     }
     let postponed = postpone(client, unread, now).await?;
     Ok(Settled { results, postponed })
@@ -303,7 +311,7 @@ async fn read_into(
         return Err(Waits::NoTime);
     }
     let nothing = hence_core::value::Facts::default();
-    let facts = going.client.readers().read(definition, groups, entity, &nothing).await.map_err(Waits::Unread)?;
+    let facts = going.client.read_facts(definition, groups, entity, &nothing).await.map_err(Waits::Unread)?;
     if let serde_json::Value::Object(groups) = facts.to_json() {
         fresh.extend(groups);
     }

@@ -239,17 +239,21 @@ impl Client {
         for _ in 0..TRIES_MAX {
             let view = self.store().task(id).await.map_err(Error::from)?;
             let view = view.ok_or_else(|| Error::NotFound(id.to_string()))?;
-            let Some(task) = view.live else {
-                let state = view.records.iter().rev().find_map(|row| row.record.kind.final_state());
-                return Err(Change::Refused(Refused::Already(state.unwrap_or(TaskState::Done))));
-            };
             let now = self.now().await?;
-            let snapshots = self.store().snapshots(std::slice::from_ref(&task.entity)).await.map_err(Error::from)?;
+            let snapshots = self.store().snapshots(std::slice::from_ref(&view.origin.entity)).await.map_err(Error::from)?;
             let Some(snapshot) = snapshots.into_iter().next() else { continue };
-            let changes = carry_out::finish(&snapshot, &task, event.clone(), &self.library(), now).map_err(Change::Refused)?;
+            // As it stands in what the write is checked by: the view was read before, and may be older.
+            let Some(task) = snapshot.live.iter().find(|task| task.id == id) else {
+                let state = view.records.iter().rev().find_map(|row| row.record.kind.final_state());
+                match state {
+                    None if view.live.is_some() => continue,
+                    state => return Err(Change::Refused(Refused::Already(state.unwrap_or(TaskState::Done)))),
+                }
+            };
+            let changes = carry_out::finish(&snapshot, task, event.clone(), &self.library(), now).map_err(Change::Refused)?;
             let after = changes.transitions.iter().find(|write| write.id == id).map(|write| write.task.clone());
             if self.write(changes, now).await? {
-                return Ok(after.unwrap_or(task));
+                return Ok(after.unwrap_or_else(|| task.clone()));
             }
         }
         Err(Error::Contended(id.to_string()).into())

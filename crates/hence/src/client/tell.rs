@@ -464,7 +464,8 @@ impl Client {
         for entity in batch.iter().map(|telling| telling.wish.entity()).collect::<std::collections::BTreeSet<_>>() {
             entries.extend(self.store().wishes_of(entity).await?);
         }
-        settle::settle(self, entries, (now, None)).await
+        // The teller does not wait for a source that is slow or down: an engine does.
+        settle::settle(self, entries, (now, Some(settle::READING_MAX))).await
     }
 
     /// What became of a wish that this client did not carry out: it waits, or an engine was quicker.

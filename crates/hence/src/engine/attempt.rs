@@ -92,7 +92,7 @@ impl Attempt {
         let known = &firing.known.facts;
         let Some((definition, _)) = firing.rules.timeline else { return Ok(known.clone()) };
         let groups = decide::facts_needed(&firing.rules.step);
-        self.client.readers().read(definition, &groups, &self.task.entity, known).await
+        self.client.read_facts(definition, &groups, &self.task.entity, known).await
     }
 
     async fn deliver(&self, firing: Firing<'_>, delivery: Delivery) -> Option<AttemptEnd> {
@@ -170,9 +170,9 @@ pub(super) async fn unanswered(
     now: Timestamp,
     dice: &mut fastrand::Rng,
 ) -> Result<Vec<Ended>, Error> {
-    let library = client.library();
     let entities: Vec<_> = tasks.iter().map(|task| task.entity.clone()).collect();
-    let snapshots = client.store().snapshots(&entities).await?;
+    let snapshots = client.snapshots(&entities).await?;
+    let library = client.library();
     let end_of = |(task, snapshot): (Task, &EntitySnapshot)| {
         let problem = Problem {
             code: "no-answer".to_owned(),

@@ -47,9 +47,9 @@ pub(super) async fn write(client: &Client, lease: &Lease, ended: Vec<Ended>, ste
 
 /// Takes over running tasks of nodes that are gone.
 pub(super) async fn take_over(client: &Client, lease: &Lease, orphans: Vec<Task>, step: Step<'_>) -> Result<(), Error> {
-    let library = client.library();
     let entities: Vec<EntityKey> = orphans.iter().map(|task| task.entity.clone()).collect();
-    let snapshots = client.store().snapshots(&entities).await?;
+    let snapshots = client.snapshots(&entities).await?;
+    let library = client.library();
     let events = orphans
         .into_iter()
         .zip(snapshots)
@@ -146,7 +146,7 @@ async fn read(client: &Client, waiting: &mut BTreeMap<TaskId, Pending>, ids: &[T
     }
     let entities: Vec<EntityKey> =
         unknown.iter().filter_map(|id| waiting.get(id)).map(|pending| pending.task.entity.clone()).collect();
-    let snapshots = client.store().snapshots(&entities).await?;
+    let snapshots = client.snapshots(&entities).await?;
     for (id, snapshot) in unknown.iter().zip(snapshots) {
         if let Some(pending) = waiting.get_mut(id) {
             pending.snapshot = Some(snapshot);

@@ -8,6 +8,7 @@ mod facts;
 mod keys;
 mod late;
 mod later;
+mod others;
 mod race;
 mod slow;
 mod story;
