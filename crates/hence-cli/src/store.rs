@@ -117,7 +117,7 @@ mod tests {
     fn addresses_are_shown_without_passwords() {
         for (url, shown) in [
             ("sqlite:hence.db", "hence.db"),
-            ("postgres://hence:s3cret@db.example.com:5432/app?sslmode=disable", "postgres://db.example.com:5432/app"),
+            ("postgres://hence:s3cret@db.example.com:5432/app?sslmode=disable", "postgres://db.example.com/app"),
             ("postgresql://localhost/app", "postgres://localhost/app"),
             ("postgres://u:p@localhost?dbname=x", "postgres://localhost/x"),
             ("postgres://app:se/s3cret?x@db.example.com/app", "postgres://db.example.com/app"),

@@ -842,7 +842,7 @@ begin
   end if;
   bytes := octet_length(kept::text);
   if bytes > 262144 then
-    perform hence.refuse('HNC-0330', format('what is told has %s bytes, and 262144 can be kept', bytes), 'tell where it is to be found');
+    perform hence.refuse('HNC-0314', format('what is told has %s bytes, and 262144 can be kept', bytes), 'tell where it is to be found');
   end if;
   -- What is shorter cannot hold them.
   if bytes > 128 and jsonb_path_exists(wish, '$.**{64}') then

@@ -36,6 +36,9 @@ fn folder() -> (Folder, Connection) {
     app.execute_batch("insert into account values (1, '2026-03-01T09:00:00Z', null), (2, '2026-03-01T10:00:00Z', null)").unwrap();
     folder.done(&["clock", "virtual", "2026-03-02T10:00Z"]);
     folder.done(&["enrol", "trial", "account/1"]);
+    // Longer ago than an audit takes somebody for new.
+    let store = Connection::open(folder.path().join("hence.db")).unwrap();
+    store.execute_batch("update hence_body set created_at = created_at - 3600000000").unwrap();
     app.execute_batch("update account set paid_at = '2026-03-02T09:00:00Z' where id = 1").unwrap();
     (folder, app)
 }

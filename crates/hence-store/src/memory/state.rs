@@ -41,7 +41,6 @@ pub(super) struct State {
     last_id: i64,
     last_fence: i64,
     last_seq: i64,
-    last_written_at: Timestamp,
     last_handle: u64,
 }
 
@@ -91,7 +90,6 @@ impl State {
             last_id: 0,
             last_fence: 0,
             last_seq: 0,
-            last_written_at: Timestamp::MIN,
             last_handle: 0,
         }
     }
@@ -121,9 +119,9 @@ impl State {
         Shard::of(entity, self.shard_count())
     }
 
-    /// `now` as history keeps it: never earlier than before.
+    /// `now` as history keeps it: never earlier than the newest record.
     pub(super) fn written_at(&self, now: Timestamp) -> Timestamp {
-        cut(now).max(self.last_written_at)
+        self.history.values().next_back().map_or(cut(now), |newest| newest.written_at.max(cut(now)))
     }
 
     /// The row of the entity, made if it is new.
@@ -140,7 +138,6 @@ impl State {
         record.due_at = record.due_at.map(cut);
         record.started_at = record.started_at.map(cut);
         self.last_seq += 1;
-        self.last_written_at = now;
         let timeline_name = self.timeline_name(record.timeline);
         self.history.insert(self.last_seq, HistoryRow { seq: self.last_seq, written_at: now, record, timeline_name });
     }

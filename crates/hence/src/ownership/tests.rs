@@ -245,7 +245,7 @@ fn never_two_owners_and_all_is_shared_out_once_faults_end() {
 
 #[test]
 fn a_takeover_before_the_lease_has_ended_is_found() {
-    let unsafe_timing = Timing { takeover: Duration::from_secs(5), ..Timing::default() };
+    let unsafe_timing = Timing { takeover: Duration::from_secs(1), ..Timing::default() };
     assert!(unsafe_timing.checked().is_err());
     let is_found = (0..20).any(|seed| {
         let mut cluster = Cluster::new(seed, 3, unsafe_timing);

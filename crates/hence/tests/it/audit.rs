@@ -213,7 +213,9 @@ async fn who_was_enrolled_a_moment_ago_is_no_surplus() {
     world.enrol(1).await;
     world.wait().await;
     // Enrolled by a program that has not committed its own row yet.
-    world.client.tell(Telling::enrol(Enrolment::new("trial".parse().unwrap(), account(2)))).await.unwrap();
+    let facts = serde_json::json!({ "account": { "timezone": "UTC" } });
+    let enrolment = Enrolment::new("trial".parse().unwrap(), account(2)).facts(facts);
+    world.client.tell(Telling::enrol(enrolment)).await.unwrap();
     assert_eq!(world.findings(AuditMode::Heal).await, []);
     assert_eq!(world.ahead(2).await.len(), 2);
 }

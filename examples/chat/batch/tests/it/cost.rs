@@ -54,10 +54,10 @@ async fn rows_cost_a_few_kilobytes_an_account() {
     });
     hence.client.tell_many(enrolments.collect()).await.unwrap();
     let waiting = bytes(&by_hence);
-    let waiting_rows = rows(&by_hence, &["entity", "timeline", "live", "body", "history"]);
+    let waiting_rows = rows(&by_hence, &["hence_entity", "hence_timeline", "hence_live", "hence_body", "hence_history"]);
     hence.arrive(end).await;
     let over = bytes(&by_hence);
-    let over_rows = rows(&by_hence, &["entity", "timeline", "live", "body", "history"]);
+    let over_rows = rows(&by_hence, &["hence_entity", "hence_timeline", "hence_live", "hence_body", "hence_history"]);
     let mut at = start;
     while at <= end {
         batch.night(at);
