@@ -12,8 +12,7 @@ use crate::timeline::EntitySnapshot;
 use crate::wish::{StoredWish, Wish};
 
 /// The codes with which a wish is refused.
-const CODES: [&str; 8] =
-    ["HNC-0301", "HNC-0302", "HNC-0303", "HNC-0304", "HNC-0305", "HNC-0306", "HNC-0308", "HNC-0310"];
+const CODES: [&str; 8] = ["HNC-0301", "HNC-0302", "HNC-0303", "HNC-0304", "HNC-0305", "HNC-0306", "HNC-0308", "HNC-0310"];
 
 /// What a wish came to that is no longer in the inbox.
 pub fn found(snapshot: &EntitySnapshot, stored: &StoredWish) -> WishResult {
