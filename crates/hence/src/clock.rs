@@ -110,9 +110,11 @@ impl Clock {
 
     /// Lets a virtual clock show `now`; only the engine does this, on the way to the target.
     pub(crate) async fn step(&self, now: Timestamp, target: Timestamp) -> Result<(), Error> {
-        let asked = self.shown.ask();
-        self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await?;
-        self.shown.answer(asked, now);
+        // Shown before it is stored: whoever sees the store there must not meet an older instant in this process.
+        self.shown.begin_step(now);
+        let stored = self.store.set_clock(ClockSetting::Virtual { now, target: target.max(now) }).await;
+        self.shown.end_step();
+        stored?;
         self.moved.notify_waiters();
         Ok(())
     }
@@ -155,6 +157,8 @@ struct LastShown {
     answers: u64,
     /// Counts how often this process set the clock.
     settings: u64,
+    /// While this process moves the clock: readings of what it showed before do not count.
+    floor: Timestamp,
 }
 
 /// How much had been shown when somebody began to read the clock.
@@ -166,7 +170,7 @@ struct Asked {
 
 impl Shown {
     fn new(at: Timestamp) -> Self {
-        Self(Mutex::new(LastShown { at, answers: 0, settings: 0 }))
+        Self(Mutex::new(LastShown { at, answers: 0, settings: 0, floor: Timestamp::MIN }))
     }
 
     fn ask(&self) -> Asked {
@@ -178,7 +182,7 @@ impl Shown {
     fn answer(&self, asked: Asked, at: Timestamp) {
         let mut last = self.lock();
         let is_overtaken = at < last.at && asked.answers != last.answers;
-        if asked.settings == last.settings && !is_overtaken {
+        if asked.settings == last.settings && !is_overtaken && at >= last.floor {
             last.at = at;
             last.answers += 1;
         }
@@ -186,7 +190,18 @@ impl Shown {
 
     fn set(&self, at: Timestamp) {
         let mut last = self.lock();
-        *last = LastShown { at, answers: last.answers + 1, settings: last.settings + 1 };
+        *last = LastShown { at, answers: last.answers + 1, settings: last.settings + 1, floor: Timestamp::MIN };
+    }
+
+    fn begin_step(&self, to: Timestamp) {
+        let mut last = self.lock();
+        (last.at, last.floor, last.answers) = (to, to, last.answers + 1);
+    }
+
+    /// What was asked for during the step counts as overtaken from here on.
+    fn end_step(&self) {
+        let mut last = self.lock();
+        (last.floor, last.answers) = (Timestamp::MIN, last.answers + 1);
     }
 
     fn last(&self) -> Timestamp {
@@ -236,6 +251,16 @@ mod tests {
     fn what_was_shown_last_goes_back_only_where_the_clock_did() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let shown = Shown::new(at(100));
+        let early = shown.ask();
+        shown.begin_step(at(110));
+        let during = shown.ask();
+        shown.answer(early, at(100));
+        shown.answer(during, at(100));
+        assert_eq!(shown.last(), at(110), "it is shown before it is stored");
+        let late = shown.ask();
+        shown.end_step();
+        shown.answer(late, at(100));
+        assert_eq!(shown.last(), at(110));
         let (slow, quick) = (shown.ask(), shown.ask());
         shown.answer(quick, at(120));
         shown.answer(slow, at(110));
