@@ -6,6 +6,7 @@
 
 mod adhoc;
 mod enrol;
+mod operate;
 mod settle;
 
 use jiff::Timestamp;
@@ -207,6 +208,9 @@ fn cause_of(wishes: &[StoredWish]) -> String {
             Wish::Event { name, .. } => name.to_string(),
             Wish::PutFacts { .. } => "facts changed".to_owned(),
             Wish::Schedule { .. } => "asked for".to_owned(),
+            Wish::Cancel { step, .. } => format!("{step} cancelled"),
+            Wish::Reschedule { step, .. } => format!("{step} moved"),
+            Wish::Erase { .. } => "erased".to_owned(),
         })
         .collect();
     words.join(", ")
@@ -259,6 +263,21 @@ impl<'a> Work<'a> {
                 Ok(WishResult::Told)
             }
             Wish::Schedule { key, due_at, action, .. } => adhoc::schedule(self, stored, (key, *due_at, action)),
+            Wish::Cancel { timeline, step, text, .. } => {
+                let reason = Reason::Person { actor: stored.actor.clone(), text: text.clone() };
+                operate::operate(self, (timeline.as_ref(), step), &TaskEvent::Cancel { reason })
+            }
+            Wish::Reschedule { timeline, step, due_at, text, .. } => {
+                // Stores keep whole microseconds.
+                let due_at = Timestamp::from_microsecond(due_at.as_microsecond()).unwrap_or(*due_at);
+                let reason = Reason::Person { actor: stored.actor.clone(), text: text.clone() };
+                operate::operate(self, (timeline.as_ref(), step), &TaskEvent::Move { due_at, reason })
+            }
+            // An erasure is the store's; where only a forecast is made, it takes back what is ahead.
+            Wish::Erase { .. } => {
+                self.changes.erase_at = Some(self.now);
+                Ok(WishResult::Told)
+            }
         }
     }
 

@@ -56,6 +56,36 @@ pub enum Wish {
         /// What to deliver: the `do` of a step as JSON.
         action: serde_json::Value,
     },
+    /// No attempt of a step's tasks starts any more.
+    Cancel {
+        /// Whose.
+        entity: EntityKey,
+        /// Of which timeline; `None` for an ad-hoc task.
+        timeline: Option<Name>,
+        /// The step, or the key of an ad-hoc task.
+        step: Name,
+        /// Why, for people.
+        text: String,
+    },
+    /// A step's waiting tasks get another instant.
+    Reschedule {
+        /// Whose.
+        entity: EntityKey,
+        /// Of which timeline; `None` for an ad-hoc task.
+        timeline: Option<Name>,
+        /// The step, or the key of an ad-hoc task.
+        step: Name,
+        /// When.
+        due_at: Timestamp,
+        /// Why, for people.
+        text: String,
+    },
+    /// Everything personal of the entity goes, and nothing is sent for it any more. What was told before is erased with it; what is told
+    /// afterwards counts.
+    Erase {
+        /// Whose.
+        entity: EntityKey,
+    },
 }
 
 impl Wish {
@@ -65,8 +95,16 @@ impl Wish {
             Wish::Enrol { entity, .. }
             | Wish::Event { entity, .. }
             | Wish::PutFacts { entity, .. }
-            | Wish::Schedule { entity, .. } => entity,
+            | Wish::Schedule { entity, .. }
+            | Wish::Cancel { entity, .. }
+            | Wish::Reschedule { entity, .. }
+            | Wish::Erase { entity } => entity,
         }
+    }
+
+    /// Whether it is about stored tasks, so that what was told before it must be carried out first.
+    pub fn is_about_tasks(&self) -> bool {
+        matches!(self, Wish::Cancel { .. } | Wish::Reschedule { .. })
     }
 }
 

@@ -612,6 +612,9 @@ fn name_of(wish: &Wish) -> String {
         Wish::Event { name, data, .. } => format!("{name} {data}"),
         Wish::PutFacts { facts, .. } => format!("facts {facts}"),
         Wish::Schedule { key, due_at, .. } => format!("schedule {key} at {due_at}"),
+        Wish::Cancel { step, .. } => format!("cancel {step}"),
+        Wish::Reschedule { step, due_at, .. } => format!("reschedule {step} to {due_at}"),
+        Wish::Erase { .. } => "erase".to_owned(),
     }
 }
 

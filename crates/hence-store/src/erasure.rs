@@ -6,8 +6,17 @@ use hence_core::history::{Record, RecordKind};
 use hence_core::name::EntityKey;
 use hence_core::reason::Reason;
 use hence_core::task::{Task, TaskState};
+use hence_core::wish::Wish;
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::port::InboxEntry;
+
+/// The last wish that an erasure takes along: the newest that asks for it, else all of them.
+pub(crate) fn last_erased(wishes: &[InboxEntry]) -> i64 {
+    let is_erasure = |entry: &&InboxEntry| matches!(entry, InboxEntry::Wish(stored) if matches!(stored.wish, Wish::Erase { .. }));
+    wishes.iter().filter(is_erasure).map(|entry| entry.id().0).max().unwrap_or(i64::MAX)
+}
 
 /// What stands in place of an erased text.
 const ERASED: &str = "erased";

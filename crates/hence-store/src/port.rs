@@ -180,7 +180,8 @@ pub trait Store: Send + Sync {
 
     /// Erases one entity: its waiting tasks become `cancelled`, its running ones `unknown`, its timelines end; its wishes, idempotency
     /// keys, facts, given instants, payloads and results go, and so do the personal parts of its reasons. One `Notice` stays as proof.
-    /// Its version counts up, so that a plan made before is not written any more.
+    /// Its version counts up, so that a plan made before is not written any more. Where the inbox holds a wish to erase it, wishes
+    /// behind the last such stay: they were told afterwards.
     ///
     /// `false` when nothing is known of the entity. Erasing twice leaves two notices and changes nothing else.
     async fn erase(&self, entity: &EntityKey, now: Timestamp) -> Result<bool, Error>;

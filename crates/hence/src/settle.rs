@@ -67,6 +67,7 @@ pub(crate) async fn settle(
     let began = client.host().elapsed();
     let mut unread: Vec<(EntityKey, WishId, Problem)> = Vec::new();
     for _ in 0..TRIES_MAX {
+        erase(client, now, &mut waiting, &mut results).await?;
         if waiting.is_empty() {
             break;
         }
@@ -76,7 +77,7 @@ pub(crate) async fn settle(
         let snapshots = client.store().snapshots(&keys).await?;
         let mut plans = Vec::with_capacity(snapshots.len());
         for snapshot in &snapshots {
-            plans.push(plan(&going, snapshot, waiting.get(&snapshot.entity).map_or(&[], Vec::as_slice)));
+            plans.push(plan(&going, snapshot, first_go(waiting.get(&snapshot.entity).map_or(&[], Vec::as_slice))));
         }
         let plans: Vec<_> = futures::stream::iter(plans).buffered(READS_AT_ONCE).collect().await;
         let mut planned: Vec<(EntityKey, CarriedOut)> = Vec::new();
@@ -96,6 +97,32 @@ pub(crate) async fn settle(
     }
     postpone(client, unread, now).await?;
     Ok(results)
+}
+
+/// Erases the entities of which that is wished. What was told before it goes with it; what was told afterwards is carried out.
+async fn erase(
+    client: &Client,
+    now: Timestamp,
+    waiting: &mut BTreeMap<EntityKey, Vec<InboxEntry>>,
+    results: &mut Results,
+) -> Result<(), Error> {
+    let is_erasure = |entry: &InboxEntry| matches!(entry, InboxEntry::Wish(StoredWish { wish: Wish::Erase { .. }, .. }));
+    for (entity, entries) in waiting.iter_mut() {
+        if let Some(last) = entries.iter().rposition(is_erasure) {
+            client.store().erase(entity, now).await?;
+            results.extend(entries.drain(..=last).map(|entry| (entry.id(), WishResult::Told)));
+        }
+    }
+    waiting.retain(|_, entries| !entries.is_empty());
+    Ok(())
+}
+
+/// The entries that one plan carries out: up to the first that is about stored tasks and follows something that makes tasks.
+fn first_go(entries: &[InboxEntry]) -> &[InboxEntry] {
+    let is_about_tasks = |entry: &InboxEntry| matches!(entry, InboxEntry::Wish(stored) if stored.wish.is_about_tasks());
+    let told = entries.iter().position(|entry| !is_about_tasks(entry)).unwrap_or(entries.len());
+    let next = entries[told..].iter().position(is_about_tasks);
+    next.map_or(entries, |next| &entries[..told + next])
 }
 
 /// Parts the entries of entities whose wishes cannot ask for facts to be read from those of entities whose wishes may.
@@ -180,7 +207,12 @@ async fn write(
             Written::Applied => {
                 client.under_way().written(&carried.changes);
                 results.extend(carried.results);
-                waiting.remove(&entity);
+                if let Some(entries) = waiting.get_mut(&entity) {
+                    entries.retain(|entry| !results.contains_key(&entry.id()));
+                    if entries.is_empty() {
+                        waiting.remove(&entity);
+                    }
+                }
             }
             Written::Conflict(_) => {
                 let left: BTreeSet<WishId> = client.store().wishes_of(&entity).await?.iter().map(InboxEntry::id).collect();
@@ -231,7 +263,7 @@ async fn fresh_facts(going: &Going<'_>, snapshot: &EntitySnapshot, wishes: &[Sto
                 let groups = groups_of_plan(definition, facts);
                 read_into(going, &mut fresh, (definition, &groups), &snapshot.entity).await?;
             }
-            Wish::PutFacts { .. } | Wish::Schedule { .. } => {}
+            _ => {}
         }
     }
     Ok(if fresh.is_empty() { serde_json::Value::Null } else { serde_json::Value::Object(fresh) })

@@ -25,7 +25,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         if !used.contains_key(name) {
-            findings.push(Finding::new(path, 1, format!("no code in crates/*/src gives `{name}`; remove the page")));
+            findings.push(Finding::new(
+                path,
+                1,
+                format!("no code in crates/*/src or crates/*/sql gives `{name}`; remove the page"),
+            ));
         }
         let rest = text.strip_prefix("# ").and_then(|text| text.strip_prefix(name));
         if rest.is_none_or(|rest| rest.starts_with(|char: char| char.is_ascii_digit())) {
@@ -35,13 +39,20 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// The codes given by the sources, tests left out, each with the place that names it first.
+/// The codes given by the sources and by functions in SQL, tests left out, each with the place that names it first.
 fn used(tree: &Tree) -> BTreeMap<String, (String, usize)> {
     let mut used = BTreeMap::new();
     for file in tree.rust_below("crates/").filter(|file| file.path.contains("/src/")) {
         for token in file.tokens.iter().filter(|token| !file.is_test_line(token.line)) {
             for code in token.string().into_iter().flat_map(codes) {
                 used.entry(code.to_owned()).or_insert_with(|| (file.path.clone(), token.line));
+            }
+        }
+    }
+    for (path, text) in tree.texts_ending("sql").filter(|(path, _)| path.contains("/sql/")) {
+        for (line, text) in (1..).zip(text.lines()) {
+            for code in codes(text) {
+                used.entry(code.to_owned()).or_insert_with(|| (path.to_owned(), line));
             }
         }
     }
@@ -81,6 +92,6 @@ mod tests {
         let found = shown(check, &[CODE, ("docs/errors/HNC-0104.md", "HNC-0104\n"), ("docs/errors/HNC-0200.md", "# HNC-0200\n")]);
         assert_eq!(found.lines().count(), 2, "{found}");
         assert!(found.contains("does not begin with `# HNC-0104`"), "{found}");
-        assert!(found.contains("no code in crates/*/src gives `HNC-0200`"), "{found}");
+        assert!(found.contains("no code in crates/*/src or crates/*/sql gives `HNC-0200`"), "{found}");
     }
 }

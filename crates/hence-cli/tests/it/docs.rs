@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hence_servers::postgres::{Database, Server};
+
 use crate::runner::{Engine, Folder, Ran};
 
 /// What is not run here, because the gate or the reader's machine does it.
@@ -41,11 +43,15 @@ fn commands(page: &str) -> Vec<Shown> {
 }
 
 /// A shell in the folder that finds the built binary as `hence`.
-fn shell(folder: &Folder, command: &str) -> Command {
+fn shell(folder: &Folder, database: &Database, command: &str) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_hence")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let programs = Server::shared().unwrap().programs();
+    let path = format!("{}:{}:{}", binary.display(), programs.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec {command}")]).current_dir(folder.path()).env_clear().env("PATH", path).env("USER", "anna");
+    if command.contains("$DATABASE_URL") {
+        shell.env("DATABASE_URL", &database.url);
+    }
     shell
 }
 
@@ -53,6 +59,7 @@ fn shell(folder: &Folder, command: &str) -> Command {
 fn check(path: &str, folder: &Folder) {
     let page = std::fs::read_to_string(repository().join(path)).unwrap();
     let shown = commands(&page);
+    let database = Server::shared().unwrap().new_database().unwrap();
     assert!(!shown.is_empty(), "{path} shows no command");
     let mut engines = Vec::new();
     for Shown { line, command, expected } in shown {
@@ -62,10 +69,10 @@ fn check(path: &str, folder: &Folder) {
         let command =
             INSTEAD.iter().find(|(known, _)| command.starts_with(known)).map_or(command.as_str(), |(_, instead)| instead);
         if command.starts_with("hence dev") || command.starts_with("hence serve") {
-            engines.push(Engine::of(shell(folder, command)));
+            engines.push(Engine::of(shell(folder, &database, command)));
             continue;
         }
-        let ran = Ran::of(shell(folder, command).output().unwrap());
+        let ran = Ran::of(shell(folder, &database, command).output().unwrap());
         assert_eq!(ran.exit, 0, "{path}:{line}: {command}: {ran:?}");
         if !expected.is_empty() {
             let written: Vec<&str> = ran.out.lines().chain(ran.err.lines()).collect();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Wish;
-use crate::name::NameError;
+use crate::name::{Name, NameError};
 
 /// Why a stored wish cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,26 @@ enum Document {
         due_at: Timestamp,
         action: serde_json::Value,
     },
+    Cancel {
+        entity: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeline: Option<String>,
+        step: String,
+        #[serde(default)]
+        text: String,
+    },
+    Reschedule {
+        entity: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeline: Option<String>,
+        step: String,
+        due_at: Timestamp,
+        #[serde(default)]
+        text: String,
+    },
+    Erase {
+        entity: String,
+    },
 }
 
 /// The JSON text of a wish.
@@ -66,6 +86,15 @@ pub fn write_wish(wish: &Wish) -> String {
         Wish::Schedule { entity, key, due_at, action } => {
             Document::Schedule { entity: entity.to_string(), key: key.to_string(), due_at, action }
         }
+        Wish::Cancel { entity, timeline, step, text } => {
+            let timeline = timeline.map(|name| name.to_string());
+            Document::Cancel { entity: entity.to_string(), timeline, step: step.to_string(), text }
+        }
+        Wish::Reschedule { entity, timeline, step, due_at, text } => {
+            let timeline = timeline.map(|name| name.to_string());
+            Document::Reschedule { entity: entity.to_string(), timeline, step: step.to_string(), due_at, text }
+        }
+        Wish::Erase { entity } => Document::Erase { entity: entity.to_string() },
     };
     serde_json::to_string(&document).expect("a wish is plain JSON with text keys, which always can be written")
 }
@@ -93,5 +122,16 @@ fn wish_of(document: Document) -> Result<Wish, NameError> {
         Document::Schedule { entity, key, due_at, action } => {
             Wish::Schedule { entity: entity.parse()?, key: key.parse()?, due_at, action }
         }
+        Document::Cancel { entity, timeline, step, text } => {
+            Wish::Cancel { entity: entity.parse()?, timeline: name_if_any(timeline)?, step: step.parse()?, text }
+        }
+        Document::Reschedule { entity, timeline, step, due_at, text } => {
+            Wish::Reschedule { entity: entity.parse()?, timeline: name_if_any(timeline)?, step: step.parse()?, due_at, text }
+        }
+        Document::Erase { entity } => Wish::Erase { entity: entity.parse()? },
     })
+}
+
+fn name_if_any(text: Option<String>) -> Result<Option<Name>, NameError> {
+    text.map(|text| text.parse()).transpose()
 }

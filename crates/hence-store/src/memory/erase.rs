@@ -1,7 +1,8 @@
 //! Erasing and forgetting.
 
-use hence_core::name::{EntityKey, TaskId};
+use hence_core::name::{EntityKey, TaskId, WishId};
 use hence_core::timeline::TimelineStatus;
+use hence_core::wish::Wish;
 use jiff::Timestamp;
 
 use super::state::State;
@@ -26,7 +27,9 @@ pub(super) fn erase(state: &mut State, entity: &EntityKey, now: Timestamp) -> bo
         timeline.given.clear();
         timeline.facts = serde_json::json!({});
     }
-    state.wishes.retain(|_, wish| wish.wish.entity() != entity);
+    let last = state.wishes.iter().rev().find(|(_, wish)| matches!(&wish.wish, Wish::Erase { entity: of } if of == entity));
+    let until = last.map_or(WishId(i64::MAX), |(id, _)| *id);
+    state.wishes.retain(|id, wish| wish.wish.entity() != entity || *id > until);
     state.postponed.remove(entity);
     state.keys.retain(|_, key| key.entity != *entity);
     let ahead: Vec<TaskId> = state.live.values().filter(|task| task.entity == *entity).map(|task| task.id).collect();

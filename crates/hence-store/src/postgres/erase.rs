@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::connection::Connected;
 use super::counter;
 use super::failure::Stop;
+use super::inbox;
 use super::row::{self, column, entity_of};
 use super::statement::{
     ENTITY_FIND, ERASE_BODY_REASONS, ERASE_DROP_HISTORY, ERASE_DUE, ERASE_FORGET_DATE, ERASE_IDLE, ERASE_PRUNE_BODIES,
@@ -15,7 +16,7 @@ use super::statement::{
     ERASE_TIMELINES, INBOX_CARRIED_OUT, INBOX_DELETE_KEYS, INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE, WRITE_NEWEST_RECORD,
 };
 use super::write::{self, Call, Done};
-use crate::erasure::{ending, proof, scrub};
+use crate::erasure::{ending, last_erased, proof, scrub};
 use crate::error::Error;
 use crate::format::{corrupt, cut, instant, micros, read_reason, write_reason};
 use crate::port::Written;
@@ -32,7 +33,8 @@ pub(super) async fn erase(connected: &Connected, call: &Call<'_>, entity: &Entit
     scrub_records(connected, id).await?;
     scrub_bodies(connected, id).await?;
     connected.run(&ERASE_TIMELINES, &[&id]).await?;
-    connected.run(&INBOX_DELETE_OF_ENTITY, &[&[id].as_slice()]).await?;
+    let until = last_erased(&inbox::of_entity(connected, entity).await?);
+    connected.run(&INBOX_DELETE_OF_ENTITY, &[&[id].as_slice(), &until]).await?;
     connected.run(&INBOX_CARRIED_OUT, &[&[id].as_slice()]).await?;
     connected.run(&INBOX_DELETE_KEYS, &[&[id].as_slice()]).await?;
     connected.run(&ERASE_FORGET_DATE, &[&id]).await?;

@@ -177,7 +177,10 @@ pub(super) fn newest_first(list: &'static Statement) -> &'static Statement {
 }
 
 /// The migrations in order; the first one makes schema 1.
-pub(crate) const MIGRATIONS: [&str; 2] = [
+pub(crate) const MIGRATIONS: [&str; 5] = [
     include_str!("../../sql/postgres/migrations/0001_first.sql"),
     include_str!("../../sql/postgres/migrations/0002_postponed.sql"),
+    include_str!("../../sql/postgres/migrations/0003_functions.sql"),
+    include_str!("../../sql/postgres/migrations/0004_views.sql"),
+    include_str!("../../sql/postgres/migrations/0005_attach.sql"),
 ];

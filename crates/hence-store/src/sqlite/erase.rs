@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::connection::Connected;
 use super::counter;
+use super::inbox;
 use super::row::{self, column, entity_of};
 use super::statement::{
     ERASE_BODY_REASONS, ERASE_DUE, ERASE_FORGET_DATE, ERASE_IDLE, ERASE_PRUNE_BODIES, ERASE_PRUNE_ENTITY, ERASE_PRUNE_RECORDS,
@@ -13,7 +14,7 @@ use super::statement::{
     INBOX_DELETE_KEYS, INBOX_DELETE_OF_ENTITY, SNAPSHOT_LIVE,
 };
 use super::write::{Stop, Writing, written_at};
-use crate::erasure::{ending, proof, scrub};
+use crate::erasure::{ending, last_erased, proof, scrub};
 use crate::error::Error;
 use crate::format::{corrupt, micros, read_reason, write_reason};
 use crate::tallies::Tallies;
@@ -24,7 +25,8 @@ pub(super) fn erase(connected: &mut Connected, entity: &EntityKey, now: Timestam
     scrub_all(connected, id, (ERASE_RECORD_REASONS, ERASE_SCRUB_RECORD))?;
     scrub_all(connected, id, (ERASE_BODY_REASONS, ERASE_SCRUB_BODY))?;
     connected.run(ERASE_TIMELINES, [id])?;
-    let wishes = connected.run(INBOX_DELETE_OF_ENTITY, [id])?;
+    let until = last_erased(&inbox::of_entity(connected, entity)?);
+    let wishes = connected.run(INBOX_DELETE_OF_ENTITY, [id, until])?;
     connected.run(INBOX_CARRIED_OUT, [id])?;
     connected.run(INBOX_DELETE_KEYS, [id])?;
     connected.run(ERASE_FORGET_DATE, [id])?;

@@ -56,7 +56,7 @@ async fn a_newer_or_foreign_schema_is_refused_before_any_write() {
     site.sql("insert into hence.migration values (1000, 0)");
     let before = site.sql("select count(*), max(number) from hence.migration");
     for mode in [OpenMode::Create, OpenMode::Existing, OpenMode::ReadOnly] {
-        assert_eq!(refused(&site.url(), mode).await, ErrorKind::NewerSchema { found: 1000, known: 2 });
+        assert_eq!(refused(&site.url(), mode).await, ErrorKind::NewerSchema { found: 1000, known: 5 });
     }
     assert_eq!(site.sql("select count(*), max(number) from hence.migration"), before);
     let foreign = Server::shared().unwrap().new_database().unwrap();
@@ -101,7 +101,7 @@ async fn many_processes_write_about_the_same_entities_without_deadlocks() {
     join_all(calls).await;
     let totals = stores[0].totals().await.unwrap();
     assert_eq!((totals.entities, totals.wishes), (20, 4000));
-    assert_eq!(site.sql("select count(*) from hence.history"), "4000");
+    assert_eq!(site.sql("select count(*) from hence.record"), "4000");
     assert_eq!(site.sql("select deadlocks from pg_stat_database where datname = current_database()"), "0");
 }
 
@@ -285,7 +285,7 @@ async fn a_wish_that_cannot_be_read_does_not_block_the_inbox() {
 async fn empty_parts_of_history_are_dropped_and_made_again() {
     let site = InPostgres::new(8);
     let bench = Bench { store: Arc::new(site.store()) };
-    let parts = || site.sql("select count(*) from pg_inherits where inhparent = 'hence.history'::regclass");
+    let parts = || site.sql("select count(*) from pg_inherits where inhparent = 'hence.record'::regclass");
     let month = 31 * 24 * 3600;
     for number in 0..3 {
         let of = entity(&format!("account/{number}"));

@@ -117,6 +117,7 @@ impl Telling {
             Wish::Enrol { facts, .. } | Wish::PutFacts { facts, .. } => vec![facts],
             Wish::Event { data, facts, .. } => vec![data, facts],
             Wish::Schedule { action, .. } => vec![action],
+            Wish::Cancel { .. } | Wish::Reschedule { .. } | Wish::Erase { .. } => Vec::new(),
         };
         let mut written = Counted(0);
         for value in carried {

@@ -8,8 +8,10 @@ mod facts;
 mod keys;
 mod late;
 mod later;
+mod race;
 mod slow;
 mod story;
+mod told_operations;
 
 mod audit;
 mod forecast;

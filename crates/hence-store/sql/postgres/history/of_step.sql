@@ -3,7 +3,7 @@
 -- newest first `asc` is replaced by `desc`.
 select h.seq, h.written_at, h.at, h.kind, e.key, h.timeline, h.task, coalesce(h.key, s.name), h.occurrence, h.due_at, h.started_at,
   h.fence, h.attempt, h.outcome, h.reason, s.timeline
-from hence.history h join hence.entity e on e.id = h.entity left join hence.step s on s.id = h.step
+from hence.record h join hence.entity e on e.id = h.entity left join hence.step s on s.id = h.step
 where h.step = $1::bigint
   and h.seq between $2::bigint and $3::bigint and ($4::bigint >> h.kind::int) & 1 = 1
   and ($5::bigint[] is null or h.step = any($5)) and ($6::text is null or e.key = $6)
