@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hence::dispatch::{HttpFacts, MailServer, Secret, WebhookTarget, Webhooks};
-use hence::{EngineOptions, FactReaders, SqliteReader};
+use hence::{EngineOptions, FactReaders, PostgresReader, SqliteReader};
 
 pub(crate) use held::Held;
 
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) is_store_chosen: bool,
     pub(crate) timelines: Vec<PathBuf>,
     pub(crate) targets: Vec<WebhookTarget>,
-    pub(crate) sources: BTreeMap<String, PathBuf>,
+    pub(crate) sources: BTreeMap<String, Place>,
     pub(crate) mail: Option<MailServer>,
     /// Where templates are, also where no mail server is configured.
     pub(crate) templates: PathBuf,
@@ -71,8 +71,11 @@ impl Config {
     /// HNC-0329: a target is not allowed.
     pub(crate) fn readers(&self) -> Result<FactReaders, Problem> {
         let mut readers = FactReaders::default().with_http(HttpFacts::new(&self.webhooks()?));
-        for (name, path) in &self.sources {
-            readers = readers.with_database(name, Arc::new(SqliteReader::new(path)));
+        for (name, place) in &self.sources {
+            readers = match place {
+                Place::File(path) => readers.with_database(name, Arc::new(SqliteReader::new(path))),
+                Place::Database(url) => readers.with_database(name, Arc::new(PostgresReader::new(url)?)),
+            };
         }
         Ok(readers)
     }
@@ -135,8 +138,8 @@ impl format::Settings {
         }
         let mut sources = BTreeMap::new();
         for (name, source) in &self.sources {
-            let path = database(&source.url, &format!("sources.{name}.url"))?;
-            sources.insert(name.clone(), folder.join(path));
+            let place = Place::read(&source.url, &format!("sources.{name}.url"))?;
+            sources.insert(name.clone(), place.below(&folder));
         }
         let templates = below(self.mail.as_ref().and_then(|mail| mail.templates.as_deref()).unwrap_or("templates"));
         let mail = match &self.mail {

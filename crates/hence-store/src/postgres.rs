@@ -10,6 +10,7 @@ mod counter;
 mod definition;
 mod entity;
 mod erase;
+mod facts;
 mod failure;
 mod history;
 mod identity;
@@ -46,6 +47,7 @@ use crate::port::{
     Totals, UpcomingFilter, Written,
 };
 use address::Address;
+pub use facts::PostgresFacts;
 use connection::{Connections, Kind, transaction, whole};
 use start::Owned;
 use write::{Call, Known};

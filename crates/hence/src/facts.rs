@@ -61,6 +61,34 @@ impl FactReader for SqliteReader {
     }
 }
 
+/// Facts from a PostgreSQL database, in transactions that are read only; readings at the same moment are asked together.
+#[cfg(feature = "postgres")]
+pub struct PostgresReader {
+    facts: hence_store::postgres::PostgresFacts,
+}
+
+#[cfg(feature = "postgres")]
+impl PostgresReader {
+    /// Reads from the database at this address, such as `postgres://reader@host/app`; nothing is connected before the first reading.
+    /// # Errors
+    /// The address cannot be read.
+    pub fn new(url: &str) -> Result<Self, crate::error::Error> {
+        Ok(Self { facts: hence_store::postgres::PostgresFacts::new(url)? })
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[async_trait]
+impl FactReader for PostgresReader {
+    async fn read(&self, sql: &str, entity_id: &str) -> Result<Option<Map<String, serde_json::Value>>, String> {
+        self.facts.read(sql, entity_id).await.map_err(|error| error.to_string())
+    }
+
+    async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
+        self.facts.rows(sql).await.map_err(|error| error.to_string())
+    }
+}
+
 /// All places that facts can be read from.
 ///
 /// ```

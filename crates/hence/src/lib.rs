@@ -80,6 +80,8 @@ pub use builder::{Builder, Hence};
 pub use client::{Because, CancelAnswer, Client, Enrolment, TOLD_BYTES_MAX, Telling, Told};
 pub use engine::{Engine, EngineOptions, Summary};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "postgres")]
+pub use facts::PostgresReader;
 pub use facts::{FactReader, FactReaders, Row, SqliteReader};
 pub use hence_core as core;
 pub use hence_dispatch as dispatch;

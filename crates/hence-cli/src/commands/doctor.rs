@@ -84,8 +84,12 @@ pub(super) fn configuration(session: &Session) -> Vec<Finding> {
     for path in config.timelines.iter().filter(|path| !path.exists()) {
         findings.push(Finding::mend("timelines", format!("{} is not there; mend `[timelines] paths`", path.display())));
     }
-    for (name, path) in config.sources.iter().filter(|(_, path)| !path.is_file()) {
-        findings.push(Finding::mend("sources", format!("`sources.{name}`: there is no file {}", path.display())));
+    for (name, place) in &config.sources {
+        if let Place::File(path) = place
+            && !path.is_file()
+        {
+            findings.push(Finding::mend("sources", format!("`sources.{name}`: there is no file {}", path.display())));
+        }
     }
     if let Err(problem) = transports::configured(session, MailsGo::AsConfigured) {
         findings.push(Finding::mend("targets and mail", problem.to_string()));

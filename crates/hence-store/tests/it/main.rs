@@ -3,6 +3,7 @@
 
 mod attach;
 mod contract;
+mod facts_postgres;
 mod functions;
 mod postgres;
 mod random;
