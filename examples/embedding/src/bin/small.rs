@@ -43,7 +43,8 @@ async fn main() -> Result<(), hence::Error> {
     hence.enrol("welcome", "account/42", json!({ "account": { "name": "Ann" } })).await?;
     println!("{}", mails.recv().await.unwrap_or_default());
     if let Some(task) = hence.upcoming("account/42").await?.last() {
-        println!("ahead: {} in {} days", task.step, task.due_at.duration_since(task.created_at).as_hours() / 24);
+        let days = task.due_at.duration_since(task.created_at).as_secs_f64() / 86_400.0;
+        println!("ahead: {} in {days:.0} days", task.step);
     }
     hence.stop().await?;
     Ok(())
