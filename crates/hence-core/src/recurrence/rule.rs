@@ -36,6 +36,10 @@ impl Rule {
         if text.len() > TEXT_BYTES_MAX {
             return Err(refused(text, "is too long"));
         }
+        // The library cuts weekdays by bytes; no part of a rule has other characters (RFC 5545).
+        if !text.is_ascii() {
+            return Err(refused(text, "has a character that is not ASCII"));
+        }
         let upper = text.trim().to_uppercase();
         let upper = upper.strip_prefix("RRULE:").unwrap_or(&upper);
         let mut kept: Vec<&str> = Vec::new();
